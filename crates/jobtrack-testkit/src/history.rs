@@ -1,0 +1,310 @@
+//! One random history, two judges: the engine and the plain model.
+//!
+//! A history is bytes, four to an operation, so that a property test and a fuzzer make the same
+//! ones. It creates and changes a handful of jobs with either durability, alone and in groups, lets
+//! time pass, steps the wall, closes, crashes, and opens again; and asks, now and then, everything
+//! that can be asked.
+
+// A panic is how a property test and a fuzzer both hear of a disagreement.
+#![allow(clippy::panic)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobtrack::{
+    Action, Allows, Applied, Clock, Command, Durability, Error, ErrorKind, Extension, Failure,
+    JobId, NewJob, Options, Query, State, Success, Timestamp, TombstoneOptions, Tracker, Update,
+};
+
+use crate::model::{Model, ModelJob, ModelUpdate};
+use crate::{CrashStore, ManualClock};
+
+/// Jobs that a history works on.
+const SLOTS: u8 = 6;
+/// How long tombstones stay in a history: long enough to be met, short enough to be outlived.
+const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
+
+/// Plays the history that the bytes stand for.
+///
+/// # Panics
+///
+/// Where the engine and the model disagree, with the operation and both answers.
+pub fn play(bytes: &[u8]) {
+    let mut player = Player::new();
+    for operation in bytes.chunks_exact(4) {
+        if let [what, slot, a, b] = *operation {
+            player.step(what, slot % SLOTS, a, b);
+        }
+    }
+    player.check();
+}
+
+struct Player {
+    clock: ManualClock,
+    store: Arc<CrashStore>,
+    tracker: Tracker,
+    model: Model,
+    /// What a crash may leave: the model after each change since the last one that is synced.
+    possible: Vec<Model>,
+    /// The latest expiry that an answer rested on: it holds for ever.
+    hidden_until: Timestamp,
+    /// Trackers that a crash left behind. They must not close the store that is no more.
+    left_behind: Vec<Tracker>,
+}
+
+impl Player {
+    fn new() -> Self {
+        let start = Timestamp::from_micros(1_772_359_200_000_000).unwrap_or(Timestamp::MIN);
+        let clock = ManualClock::new(start);
+        let store = Arc::new(CrashStore::new());
+        let tracker = open(&store, &clock);
+        let model = Model::new(TOMBSTONES_STAY);
+        Player {
+            clock,
+            store,
+            tracker,
+            possible: vec![model.clone()],
+            model,
+            hidden_until: Timestamp::MIN,
+            left_behind: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, what: u8, slot: u8, a: u8, b: u8) {
+        match what % 16 {
+            0..=2 => self.create(slot, a, b),
+            3..=8 => self.update(slot, a, b),
+            9 => self.group(slot, a, b),
+            10 | 11 => self.clock.advance(Duration::from_secs(u64::from(a))),
+            12 => self.step_wall(a, b),
+            13 => self.restart(a, b),
+            14 => drop(self.tracker.maintain(usize::from(a % 4)).map_err(|e| panic!("{e}"))),
+            _ => self.check(),
+        }
+    }
+
+    fn create(&mut self, slot: u8, a: u8, b: u8) {
+        let (new, job) = new_job(slot, a);
+        let now = self.tracker.now();
+        let expected = self.model.create(slot, job, now);
+        let outcome = self.tracker.run(Command::create(new).durability(durability(b)));
+        self.compare(slot, &expected, &outcome, durability(b));
+    }
+
+    fn update(&mut self, slot: u8, a: u8, b: u8) {
+        let (command, update) = change(slot, a, b);
+        let now = self.tracker.now();
+        let expected = self.model.update(slot, &update, now);
+        let outcome = self.tracker.run(command.durability(durability(b)));
+        self.compare(slot, &expected, &outcome, durability(b));
+    }
+
+    /// A creation and three changes of the same job in one commit.
+    fn group(&mut self, slot: u8, a: u8, b: u8) {
+        let now = self.tracker.now();
+        let (new, job) = new_job(slot, a);
+        let mut expected = vec![self.model.create(slot, job, now)];
+        let mut commands = vec![Command::create(new).durability(durability(b))];
+        for n in 1..=3_u8 {
+            let (command, update) = change(slot, a.wrapping_mul(n).wrapping_add(b), b);
+            expected.push(self.model.update(slot, &update, now));
+            commands.push(command.durability(durability(b)));
+        }
+        let outcomes = self.tracker.run_all(commands);
+        for (expected, outcome) in expected.iter().zip(&outcomes) {
+            self.compare(slot, expected, outcome, durability(b));
+        }
+    }
+
+    fn compare(
+        &mut self,
+        slot: u8,
+        expected: &Result<(), ErrorKind>,
+        outcome: &Result<Applied, Error>,
+        durability: Durability,
+    ) {
+        let found = outcome.as_ref().map(|_| ()).map_err(Error::kind);
+        assert_eq!(found, *expected, "slot {slot}: {outcome:?}");
+        match outcome {
+            // Whatever is acknowledged as synced is there after a crash, and all before it: also
+            // what was so already, though nothing had to be written for it.
+            Ok(_) => {
+                if durability == Durability::Synced {
+                    self.possible.clear();
+                }
+                self.possible.push(self.model.clone());
+            }
+            Err(error) => self.note_hidden(slot, error),
+        }
+    }
+
+    /// An answer that rests on an expiry holds for ever.
+    fn note_hidden(&mut self, slot: u8, error: &Error) {
+        if matches!(error.kind(), ErrorKind::Gone | ErrorKind::AlreadyExists)
+            && let Some((_, at)) = error.message().split_once("expired at ")
+        {
+            let at: Timestamp = at.parse().unwrap_or_else(|e| panic!("slot {slot}: {e}"));
+            self.hidden_until = self.hidden_until.max(at);
+        }
+    }
+
+    fn step_wall(&self, a: u8, b: u8) {
+        let seconds = i64::from(a) * 3 + 2;
+        let seconds = if b.is_multiple_of(2) { seconds } else { -seconds };
+        let wall = self.clock.wall().as_micros() + seconds * 1_000_000;
+        self.clock.step_wall(Timestamp::from_micros(wall).unwrap_or(Timestamp::MAX));
+    }
+
+    /// Closes or crashes, sets the wall, and opens again.
+    fn restart(&mut self, a: u8, b: u8) {
+        let epoch = self.tracker.revision().epoch;
+        let crashed = a.is_multiple_of(2);
+        if crashed {
+            self.store = Arc::new(self.store.crash(usize::from(a / 2 % 8)));
+        } else {
+            self.tracker.close().unwrap_or_else(|error| panic!("{error}"));
+            self.possible = vec![self.model.clone()];
+        }
+        self.clock.restart();
+        if b.is_multiple_of(3) {
+            self.step_wall(b, a / 16);
+        }
+        let tracker = open(&self.store, &self.clock);
+        assert_eq!(tracker.revision().epoch, epoch + u64::from(crashed));
+        self.left_behind.push(std::mem::replace(&mut self.tracker, tracker));
+
+        let now = self.tracker.now();
+        assert!(now >= self.clock.wall() && now >= self.hidden_until, "engine time is {now}");
+        let found = self.possible.iter().rposition(|model| self.agrees(&mut model.clone(), now));
+        let Some(found) = found else {
+            panic!(
+                "after a restart (crash: {crashed}) nothing that may be left is: {:?}",
+                self.possible.iter().rev().take(3).collect::<Vec<_>>()
+            );
+        };
+        self.model = self.possible.swap_remove(found);
+        self.possible = vec![self.model.clone()];
+    }
+
+    /// Whether every job is as this model has it.
+    fn agrees(&self, model: &mut Model, now: Timestamp) -> bool {
+        (0..SLOTS).all(|slot| {
+            self.of_slot(slot) == model.get(slot, now).cloned()
+                && self.gone_time(slot) == model.gone_time(slot)
+        })
+    }
+
+    /// When a job went, as its refusal tells it.
+    fn gone_time(&self, slot: u8) -> Option<Timestamp> {
+        let error = self.tracker.get(id(slot)).err()?;
+        error.message().rsplit(' ').next()?.parse().ok()
+    }
+
+    fn of_slot(&self, slot: u8) -> Result<ModelJob, ErrorKind> {
+        let found = self.tracker.get(id(slot)).map_err(|error| error.kind())?;
+        Ok(ModelJob {
+            state: found.state(),
+            requested: found.requested.as_ref().map(|request| request.action),
+            message: found.message.clone(),
+            code: found.code(),
+            cause: found.cause(),
+            expires: found.expire_time(),
+            cooperative: found.cooperative,
+            can_pause: found.allows.pause,
+            can_cancel: found.allows.cancel,
+            retention: found.retention(),
+        })
+    }
+
+    /// Asks everything, and compares.
+    fn check(&mut self) {
+        let now = self.tracker.now();
+        for slot in 0..SLOTS {
+            let expected = self.model.get(slot, now).cloned();
+            assert_eq!(self.of_slot(slot), expected, "slot {slot} at {now}");
+            assert_eq!(self.gone_time(slot), self.model.gone_time(slot), "slot {slot} at {now}");
+            if let Err(error) = self.tracker.get(id(slot)) {
+                self.note_hidden(slot, &error);
+            }
+        }
+        let jobs = self.model.jobs(now);
+        let page = self.tracker.query(&Query::default()).unwrap_or_else(|e| panic!("{e}"));
+        let listed: Vec<_> = page.jobs.iter().map(|job| job.uuid).collect();
+        assert_eq!(listed, jobs.keys().map(|slot| id(*slot)).collect::<Vec<_>>());
+        assert_eq!(page.horizon, now);
+        let counts = self.tracker.counts();
+        for state in State::ALL {
+            let expected = jobs.values().filter(|job| job.state == *state).count();
+            assert_eq!(counts.of_state(*state), expected as u64, "{state} at {now}");
+        }
+    }
+}
+
+fn open(store: &Arc<CrashStore>, clock: &ManualClock) -> Tracker {
+    let options = Options {
+        clock: Arc::new(clock.clone()),
+        tombstones: TombstoneOptions { keep: TOMBSTONES_STAY, ..TombstoneOptions::default() },
+        ..Options::default()
+    };
+    Tracker::open(Arc::clone(store), options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn id(slot: u8) -> JobId {
+    JobId::from_uuid(uuid::Uuid::from_u128(u128::from(slot) + 1))
+}
+
+fn durability(b: u8) -> Durability {
+    if b.is_multiple_of(4) { Durability::Synced } else { Durability::Deferred }
+}
+
+fn new_job(slot: u8, a: u8) -> (NewJob, ModelJob) {
+    let retention = Duration::from_secs(u64::from(a));
+    let (cooperative, pause, cancel) = (a & 1 == 0, a & 6 != 6, a & 24 != 24);
+    let new = NewJob {
+        uuid: Some(id(slot)),
+        cooperative,
+        allows: Allows { pause, cancel },
+        retention: Some(retention),
+        ..NewJob::default()
+    };
+    let job = ModelJob {
+        state: State::Queued,
+        requested: None,
+        message: String::new(),
+        code: 0,
+        cause: None,
+        expires: None,
+        cooperative,
+        can_pause: pause,
+        can_cancel: cancel,
+        retention,
+    };
+    (new, job)
+}
+
+fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
+    let (update, model) = match a % 13 {
+        0 | 1 => (Update::Start, ModelUpdate::Start),
+        2 => {
+            let message = format!("{b}");
+            (Update::Report(message.as_str().into()), ModelUpdate::Report(message))
+        }
+        3 => (Update::Pause, ModelUpdate::Pause),
+        4 => (Update::Resume, ModelUpdate::Resume),
+        5 => (Update::Succeed(Success::default()), ModelUpdate::Succeed),
+        6 => (Update::Fail(Failure::default()), ModelUpdate::Fail(None)),
+        7 => {
+            let code = Some(i64::from(b % 3));
+            (Update::Fail(Failure { code, ..Failure::default() }), ModelUpdate::Fail(code))
+        }
+        8 => (Update::Request(Action::Pause), ModelUpdate::Request(Action::Pause)),
+        9 => (Update::Request(Action::Resume), ModelUpdate::Request(Action::Resume)),
+        10 => (Update::Request(Action::Cancel), ModelUpdate::Request(Action::Cancel)),
+        11 => {
+            let retention = Duration::from_secs(u64::from(b));
+            (Update::Extend(Extension { retention }), ModelUpdate::Extend(retention))
+        }
+        _ => (Update::Delete, ModelUpdate::Delete),
+    };
+    (Command::update(id(slot), update), model)
+}

@@ -1,0 +1,506 @@
+//! Everything a caller may ask to change, with who asks and why.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::job::{
+    Action, Actor, Allows, Argument, Cause, JobId, JobParts, Progress, Revision, Scope,
+};
+use crate::limits::{Limits, check_count, check_name, check_text};
+use crate::store::Durability;
+
+/// One change that a caller asks for.
+///
+/// ```
+/// use jobtrack::{Action, Actor, Command, Durability, JobId};
+///
+/// let id: JobId = "1cd8a442-86d1-11e0-ae1c-123478563412".parse()?;
+/// let command = Command::request(id, Action::Cancel)
+///     .by(Actor::named("alice"))
+///     .because("maintenance")
+///     .durability(Durability::Deferred);
+/// assert_eq!(command.actor.name(), "alice");
+/// # Ok::<(), jobtrack::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Command {
+    /// What is to change.
+    pub change: Change,
+    /// Who asks.
+    pub actor: Actor,
+    /// Why; empty if nobody said.
+    pub reason: String,
+    /// What the change must survive before it is acknowledged.
+    pub durability: Durability,
+    /// The revision at which the job must stand; otherwise the command is refused as a conflict.
+    pub expected: Option<Revision>,
+}
+
+/// What is to change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Make a job known, queued.
+    Create(Box<NewJob>),
+    /// Make a job known as it stood elsewhere.
+    Import(Box<JobParts>),
+    /// Change a job that is known.
+    Update(JobId, Update),
+}
+
+/// What is to change in a job that is known. The lifecycle has one row for each.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Update {
+    /// Its worker begins: queued → running.
+    Start,
+    /// Its worker tells where it stands.
+    Report(Report),
+    /// Its worker has stopped for a while: running → paused.
+    Pause,
+    /// Its worker goes on: paused → running.
+    Resume,
+    /// Its worker is done: → success.
+    Succeed(Success),
+    /// Its worker gives up: → failure.
+    Fail(Failure),
+    /// An operator asks for something.
+    Request(Action),
+    /// Somebody wants it to stay longer after its end.
+    Extend(Extension),
+    /// Forget it; only a tombstone stays.
+    Delete,
+}
+
+impl Command {
+    fn new(change: Change) -> Self {
+        Command {
+            change,
+            actor: Actor::default(),
+            reason: String::new(),
+            durability: Durability::Synced,
+            expected: None,
+        }
+    }
+
+    /// Make a job known.
+    pub fn create(job: NewJob) -> Self {
+        Command::new(Change::Create(Box::new(job)))
+    }
+
+    /// Make a job known as it stood elsewhere, with every time it brings. Its revision is not kept.
+    pub fn import(job: JobParts) -> Self {
+        Command::new(Change::Import(Box::new(job)))
+    }
+
+    /// Change a job that is known.
+    pub fn update(job: JobId, update: Update) -> Self {
+        Command::new(Change::Update(job, update))
+    }
+
+    /// Its worker begins.
+    pub fn start(job: JobId) -> Self {
+        Command::update(job, Update::Start)
+    }
+
+    /// Its worker tells where it stands.
+    pub fn report(job: JobId, report: impl Into<Report>) -> Self {
+        Command::update(job, Update::Report(report.into()))
+    }
+
+    /// Its worker has stopped for a while.
+    pub fn pause(job: JobId) -> Self {
+        Command::update(job, Update::Pause)
+    }
+
+    /// Its worker goes on.
+    pub fn resume(job: JobId) -> Self {
+        Command::update(job, Update::Resume)
+    }
+
+    /// Its worker is done.
+    pub fn succeed(job: JobId, success: Success) -> Self {
+        Command::update(job, Update::Succeed(success))
+    }
+
+    /// Its worker gives up.
+    pub fn fail(job: JobId, failure: Failure) -> Self {
+        Command::update(job, Update::Fail(failure))
+    }
+
+    /// An operator asks for something.
+    pub fn request(job: JobId, action: Action) -> Self {
+        Command::update(job, Update::Request(action))
+    }
+
+    /// Somebody wants it to stay at least so long after its end. A retention is never shortened.
+    pub fn extend(job: JobId, retention: Duration) -> Self {
+        Command::update(job, Update::Extend(Extension { retention }))
+    }
+
+    /// Forget a job that has ended.
+    pub fn delete(job: JobId) -> Self {
+        Command::update(job, Update::Delete)
+    }
+
+    /// Says who asks.
+    #[must_use]
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Says what the change must survive before it is acknowledged: synced unless told otherwise.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Refuses the command as a conflict unless the job stands at this revision.
+    #[must_use]
+    pub fn expecting(mut self, revision: Revision) -> Self {
+        self.expected = Some(revision);
+        self
+    }
+
+    /// Checks every text, count and size against the limits.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
+        check_name("actor", self.actor.name(), limits.name)?;
+        check_text("reason", &self.reason, limits.reason)?;
+        match &self.change {
+            Change::Create(job) => job.check(limits),
+            Change::Import(parts) => check_parts(parts, limits),
+            Change::Update(_, update) => update.check(limits),
+        }
+    }
+}
+
+/// What a new job is told at its creation. Everything may be left out.
+///
+/// ```
+/// use jobtrack::NewJob;
+///
+/// let job = NewJob { kind: "backup".to_owned(), ..NewJob::described("Backup of vol1") };
+/// assert_eq!(job.description, "Backup of vol1");
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewJob {
+    /// Its identity, if the caller brings one.
+    pub uuid: Option<JobId>,
+    /// What it is.
+    pub description: String,
+    /// Where it stands.
+    pub message: String,
+    /// What sort of operation it is.
+    pub kind: String,
+    /// Where it runs.
+    pub node: String,
+    /// Whose it is.
+    pub scope: Option<Scope>,
+    /// Names and values of the application's own.
+    pub labels: BTreeMap<String, String>,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// What operators may ask of it.
+    pub allows: Allows,
+    /// Whether its worker answers requests itself.
+    pub cooperative: bool,
+    /// How long it stays after its end, in seconds; the engine's own retention unless set.
+    #[serde(with = "optional_seconds", skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Duration>,
+}
+
+impl NewJob {
+    /// A new job of this description.
+    pub fn described(description: impl Into<String>) -> Self {
+        NewJob { description: description.into(), ..NewJob::default() }
+    }
+
+    fn check(&self, limits: &Limits) -> Result<()> {
+        check_text("description", &self.description, limits.description)?;
+        check_text("message", &self.message, limits.message)?;
+        check_place(&self.kind, &self.node, self.scope.as_ref(), limits)?;
+        check_labels(&self.labels, limits)?;
+        check_progress(self.progress.as_ref(), limits)?;
+        check_retention(self.retention)
+    }
+}
+
+/// Where a job stands, as its worker tells it. What is left out stays as it is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Report {
+    /// The new message.
+    pub message: Option<String>,
+    /// How far it is.
+    pub progress: Option<Progress>,
+}
+
+impl From<&str> for Report {
+    fn from(message: &str) -> Self {
+        Report { message: Some(message.to_owned()), progress: None }
+    }
+}
+
+impl From<String> for Report {
+    fn from(message: String) -> Self {
+        Report { message: Some(message), progress: None }
+    }
+}
+
+impl From<Progress> for Report {
+    fn from(progress: Progress) -> Self {
+        Report { message: None, progress: Some(progress) }
+    }
+}
+
+/// How a job ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Success {
+    /// The last message. Without one the job keeps the message it has, or says "success" if it has
+    /// none.
+    pub message: Option<String>,
+    /// A warning's code; zero if there is nothing to warn of.
+    pub code: i64,
+}
+
+impl Success {
+    /// A success with this last message.
+    pub fn with_message(message: impl Into<String>) -> Self {
+        Success { message: Some(message.into()), code: 0 }
+    }
+}
+
+/// How a job ended badly. Code and message come from here, else from the error, else from the cause.
+///
+/// ```
+/// use jobtrack::Failure;
+///
+/// let failure = Failure::new(917_658, "The volume is in use");
+/// assert_eq!(failure.code, Some(917_658));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failure {
+    /// The code, not zero.
+    pub code: Option<i64>,
+    /// The message.
+    pub message: Option<String>,
+    /// What kind of failure it is: an error, or canceled if that was requested, unless set.
+    pub cause: Option<Cause>,
+    /// What else is known. Where it says code or message, it must not contradict those above.
+    pub error: Option<FailureError>,
+}
+
+impl Failure {
+    /// A failure with this code and message.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Failure { code: Some(code), message: Some(message.into()), ..Failure::default() }
+    }
+}
+
+/// The error of a failure as a worker tells it; what it leaves out comes from the failure itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FailureError {
+    /// The code; in JSON an integer, or a string that holds one.
+    #[serde(with = "optional_code")]
+    pub code: Option<i64>,
+    /// The message.
+    pub message: Option<String>,
+    /// The parameter or object at fault.
+    pub target: String,
+    /// Arguments of the message.
+    pub arguments: Vec<Argument>,
+}
+
+/// How long a job is to stay after its end, at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extension {
+    /// How long, in seconds.
+    #[serde(with = "crate::job::seconds")]
+    pub retention: Duration,
+}
+
+impl Update {
+    /// The name of the change, as messages call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Update::Start => "start",
+            Update::Report(_) => "report",
+            Update::Pause => "pause",
+            Update::Resume => "resume",
+            Update::Succeed(_) => "succeed",
+            Update::Fail(_) => "fail",
+            Update::Request(Action::Pause) => "request pause",
+            Update::Request(Action::Resume) => "request resume",
+            Update::Request(Action::Cancel) => "request cancel",
+            Update::Extend(_) => "extend",
+            Update::Delete => "delete",
+        }
+    }
+
+    fn check(&self, limits: &Limits) -> Result<()> {
+        match self {
+            Update::Report(report) => {
+                check_text("message", report.message.as_deref().unwrap_or(""), limits.message)?;
+                check_progress(report.progress.as_ref(), limits)
+            }
+            Update::Succeed(success) => {
+                check_text("message", success.message.as_deref().unwrap_or(""), limits.message)
+            }
+            Update::Fail(failure) => {
+                check_text("message", failure.message.as_deref().unwrap_or(""), limits.message)?;
+                let Some(error) = &failure.error else { return Ok(()) };
+                let message = error.message.as_deref().unwrap_or("");
+                check_text("error.message", message, limits.message)?;
+                check_error(&error.target, &error.arguments, limits)
+            }
+            Update::Extend(extension) => check_retention(Some(extension.retention)),
+            Update::Start
+            | Update::Pause
+            | Update::Resume
+            | Update::Request(_)
+            | Update::Delete => Ok(()),
+        }
+    }
+}
+
+fn check_parts(parts: &JobParts, limits: &Limits) -> Result<()> {
+    check_text("description", &parts.description, limits.description)?;
+    check_text("message", &parts.message, limits.message)?;
+    check_place(&parts.kind, &parts.node, parts.scope.as_ref(), limits)?;
+    check_labels(&parts.labels, limits)?;
+    check_progress(parts.progress.as_ref(), limits)?;
+    check_retention(Some(parts.retention))?;
+    if let Some(request) = &parts.requested {
+        check_name("requested.by", request.by.name(), limits.name)?;
+        check_text("requested.reason", &request.reason, limits.reason)?;
+    }
+    match &parts.error {
+        None => Ok(()),
+        Some(error) => check_error(&error.target, &error.arguments, limits),
+    }
+}
+
+fn check_place(kind: &str, node: &str, scope: Option<&Scope>, limits: &Limits) -> Result<()> {
+    check_name("kind", kind, limits.name)?;
+    check_name("node", node, limits.name)?;
+    let Some(scope) = scope else { return Ok(()) };
+    check_name("scope.name", &scope.name, limits.name)?;
+    check_name("scope.id", &scope.id, limits.name)
+}
+
+fn check_labels(labels: &BTreeMap<String, String>, limits: &Limits) -> Result<()> {
+    check_count("labels", labels.len(), limits.labels)?;
+    for (name, value) in labels {
+        if name.is_empty() {
+            return Err(crate::Error::new(
+                crate::ErrorKind::InvalidValue,
+                "a label must have a name",
+            )
+            .with_field("labels"));
+        }
+        check_name("labels", name, limits.label_name)?;
+        check_name("labels", value, limits.label_value)?;
+    }
+    Ok(())
+}
+
+fn check_progress(progress: Option<&Progress>, limits: &Limits) -> Result<()> {
+    match progress {
+        None => Ok(()),
+        Some(progress) => check_name("progress.unit", &progress.unit, limits.name),
+    }
+}
+
+fn check_error(target: &str, arguments: &[Argument], limits: &Limits) -> Result<()> {
+    check_text("error.target", target, limits.error_text)?;
+    check_count("error.arguments", arguments.len(), limits.error_arguments)?;
+    for argument in arguments {
+        check_text("error.arguments.code", &argument.code, limits.error_text)?;
+        check_text("error.arguments.message", &argument.message, limits.error_text)?;
+    }
+    Ok(())
+}
+
+fn check_retention(retention: Option<Duration>) -> Result<()> {
+    let longest = Duration::from_secs(crate::limits::RETENTION_SECONDS);
+    match retention {
+        Some(span) if span > longest => Err(crate::Error::new(
+            crate::ErrorKind::LimitExceeded,
+            format!("{} s are given, at most {} s may be", span.as_secs(), longest.as_secs()),
+        )
+        .with_field("retention")),
+        _ => Ok(()),
+    }
+}
+
+mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::job::seconds;
+
+    #[derive(Deserialize)]
+    struct Seconds(#[serde(with = "seconds")] Duration);
+
+    pub(super) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match span {
+            None => serializer.serialize_none(),
+            Some(span) => seconds::serialize(span, serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Seconds>::deserialize(deserializer)?.map(|seconds| seconds.0))
+    }
+}
+
+mod optional_code {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Code {
+        Number(i64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        code: &Option<i64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        code.map(|code| code.to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<i64>, D::Error> {
+        match Option::<Code>::deserialize(deserializer)? {
+            None => Ok(None),
+            Some(Code::Number(code)) => Ok(Some(code)),
+            Some(Code::Text(text)) => text
+                .parse()
+                .map(Some)
+                .map_err(|_| serde::de::Error::custom("error.code must be an integer")),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The smaller parts of a job.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroI64;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Action;
+use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::timestamp::Timestamp;
+
+/// Which commit: the store's epoch and the number of the commit within it, shown as `3-1024`.
+///
+/// Numbers rise strictly and never repeat within an epoch; a new epoch begins when a store is
+/// opened that was not closed cleanly, since commits that were never synced may be gone then.
+///
+/// ```
+/// use jobtrack::Revision;
+///
+/// let revision: Revision = "3-1024".parse()?;
+/// assert!(revision < Revision { epoch: 4, number: 1 });
+/// assert_eq!(revision.to_string(), "3-1024");
+/// # Ok::<(), jobtrack::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision {
+    /// The store's epoch.
+    pub epoch: u64,
+    /// The commit's number.
+    pub number: u64,
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.number)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let digits = |part: &str| {
+            // `u64::from_str` takes a sign; a revision has none.
+            if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None }
+        };
+        text.split_once('-')
+            .and_then(|(epoch, number)| {
+                Some(Revision { epoch: digits(epoch)?, number: digits(number)? })
+            })
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidValue,
+                    format!("{} is no revision; write it as 3-1024", quoted(text)),
+                )
+                .with_field("revision")
+            })
+    }
+}
+
+impl Serialize for Revision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Revision {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Who asks for a change: a user, a worker, a controller. Empty means that nobody said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Actor(String);
+
+impl Actor {
+    /// The actor of this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Actor(name.into())
+    }
+
+    /// The name; empty if nobody said.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What an operator asked of a job that answers for itself: what, by whom, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What was asked.
+    pub action: Action,
+    /// By whom; empty if nobody said.
+    #[serde(default, skip_serializing_if = "is_nobody")]
+    pub by: Actor,
+    /// When.
+    pub time: Timestamp,
+    /// Why; empty if nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+fn is_nobody(actor: &Actor) -> bool {
+    actor.name().is_empty()
+}
+
+/// Names and values of the application's own, each name once, in order of name.
+///
+/// A sorted list rather than a tree: a job has a few labels, and one node of a tree takes half a
+/// kilobyte.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use jobtrack::Labels;
+///
+/// let labels = Labels::from(BTreeMap::from([("tier".to_owned(), "gold".to_owned())]));
+/// assert_eq!(labels.get("tier"), Some("gold"));
+/// assert_eq!(labels.iter().collect::<Vec<_>>(), [("tier", "gold")]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+impl Labels {
+    /// The value of the label of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(other, _)| (**other).cmp(name)).ok()?;
+        self.0.get(at).map(|(_, value)| &**value)
+    }
+
+    /// Every name with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl From<BTreeMap<String, String>> for Labels {
+    fn from(labels: BTreeMap<String, String>) -> Self {
+        Labels(labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl From<&Labels> for BTreeMap<String, String> {
+    fn from(labels: &Labels) -> Self {
+        labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+/// How long a job stays after its end, and from when that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How long it stays.
+    pub span: Duration,
+    /// The instant it counts from: the end, or the import of a job that had ended before. None
+    /// while the job lives.
+    pub from: Option<Timestamp>,
+}
+
+/// Whose a job is. ONTAP's face calls it `svm`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scope {
+    /// The name; empty if unset.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The id; empty if unset.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// What is done.
+    pub done: u64,
+    /// Of how much, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Of what: bytes, files, percent; empty if unset.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+}
+
+/// What operators may ask of a job; all of it unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Allows {
+    /// Whether it can be paused.
+    pub pause: bool,
+    /// Whether it can be canceled.
+    pub cancel: bool,
+}
+
+impl Default for Allows {
+    fn default() -> Self {
+        Allows { pause: true, cancel: true }
+    }
+}
+
+/// Who holds a job, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// The holder's name.
+    pub holder: String,
+    /// The fencing token: every later claim has a greater one.
+    pub token: u64,
+    /// When it runs out, in engine time.
+    pub until: Timestamp,
+}
+
+/// A named argument of an error.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Argument {
+    /// What it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// Its value.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// What is known of an error beside its code and message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ErrorDetail {
+    /// The parameter or object at fault; empty if unset.
+    pub target: String,
+    /// Arguments of the message.
+    pub arguments: Vec<Argument>,
+}
+
+/// The error of a failure.
+///
+/// In JSON its code is a string that holds an integer, as in every error of ONTAP; a plain integer
+/// is read as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobError {
+    /// The code, the same as the job's.
+    #[serde(with = "code_as_text")]
+    pub code: NonZeroI64,
+    /// The message, the same as the job's.
+    pub message: String,
+    /// The parameter or object at fault; empty if unset.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Arguments of the message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<Argument>,
+}
+
+pub(crate) mod code_as_text {
+    use super::{Deserialize, Deserializer, NonZeroI64, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Code {
+        Number(i64),
+        Text(String),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        code: &NonZeroI64,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(code)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<NonZeroI64, D::Error> {
+        let code = match Code::deserialize(deserializer)? {
+            Code::Number(code) => Some(code),
+            Code::Text(text) => text.parse().ok(),
+        };
+        code.and_then(NonZeroI64::new)
+            .ok_or_else(|| serde::de::Error::custom("error.code must be an integer other than 0"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revisions_sort_by_epoch_first_and_reject_signs() {
+        let revision = |text: &str| text.parse::<Revision>();
+        assert!(revision("1-99").unwrap() < revision("2-1").unwrap());
+        for bad in ["", "1", "1-", "-1", "1--1", "+1-1", "1-2-3", "1-18446744073709551616"] {
+            assert_eq!(revision(bad).unwrap_err().kind(), ErrorKind::InvalidValue, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_error_code_is_text_in_json_and_read_as_either() {
+        let error: JobError = serde_json::from_str(r#"{"code": 7, "message": "m"}"#).unwrap();
+        assert_eq!(serde_json::to_string(&error).unwrap(), r#"{"code":"7","message":"m"}"#);
+        for bad in [r#"{"code": 0, "message": "m"}"#, r#"{"code": "x", "message": "m"}"#] {
+            assert!(serde_json::from_str::<JobError>(bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! (job, update, now) → the changed job, or a refusal.
+//!
+//! Pure: no I/O, no clock, no lock. [`TABLE`] shows every pair of update and state on one screen,
+//! legal and refused; the functions below it carry out what it allows.
+
+use std::num::NonZeroI64;
+use std::time::Duration;
+
+use crate::command::{Failure, NewJob, Report, Success, Update};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{
+    Action, Actor, Cause, Ended, ErrorDetail, Job, JobId, JobParts, Phase, Request, Retention,
+    Revision, State,
+};
+use crate::limits::RETENTION_SECONDS;
+use crate::timestamp::Timestamp;
+
+/// Now, in both times: stamps are taken from the wall, expiry runs on engine time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) wall: Timestamp,
+    pub(crate) engine: Timestamp,
+}
+
+/// Who asks, and why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) by: &'a Actor,
+    pub(crate) reason: &'a str,
+}
+
+/// What an update does to a job.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The job is another now.
+    Changed(Box<Job>),
+    /// What was asked is so already.
+    Unchanged,
+    /// The job is to be forgotten.
+    Forgotten,
+}
+
+/// One step that the table allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Begin,
+    Tell,
+    Halt,
+    GoOn,
+    EndWell,
+    EndBadly,
+    /// Pass the request on to a worker that answers for itself; carry it out at once for another.
+    Ask(Action),
+    /// Take back the opposite request if it is pending; there is nothing else to ask for.
+    TakeBack(Action, ErrorKind),
+    CancelNow,
+    Stretch,
+    Forget,
+}
+
+use Step::{Ask, Begin, CancelNow, EndBadly, EndWell, Forget, GoOn, Halt, Stretch, TakeBack, Tell};
+
+type Rule = Result<Step, ErrorKind>;
+
+const ENDED: Rule = Err(ErrorKind::JobEnded);
+const LIVE: Rule = Err(ErrorKind::StillLive);
+const NOT_QUEUED: Rule = Err(ErrorKind::NotQueued);
+const NOT_RUNNING: Rule = Err(ErrorKind::NotRunning);
+const NOT_PAUSED: Rule = Err(ErrorKind::NotPaused);
+const NO_PAUSE: Rule = Ok(TakeBack(Action::Pause, ErrorKind::NotPaused));
+const NO_RESUME: Rule = Ok(TakeBack(Action::Resume, ErrorKind::NotRunning));
+const ASK_PAUSE: Rule = Ok(Ask(Action::Pause));
+const ASK_RESUME: Rule = Ok(Ask(Action::Resume));
+const ASK_CANCEL: Rule = Ok(Ask(Action::Cancel));
+
+/// What each update does in each state.
+///
+/// A worker tells the truth about its work, so it may end a job that an operator has paused behind
+/// its back; only an operator's wishes depend on what the job allows.
+#[rustfmt::skip]
+const TABLE: [(&str, [Rule; 5]); 11] = [
+    // update            queued         running       paused        success      failure
+    ("start",          [ Ok(Begin),     NOT_QUEUED,   NOT_QUEUED,   ENDED,       ENDED      ]),
+    ("report",         [ Ok(Tell),      Ok(Tell),     Ok(Tell),     ENDED,       ENDED      ]),
+    ("pause",          [ NOT_RUNNING,   Ok(Halt),     NOT_RUNNING,  ENDED,       ENDED      ]),
+    ("resume",         [ NOT_PAUSED,    NOT_PAUSED,   Ok(GoOn),     ENDED,       ENDED      ]),
+    ("succeed",        [ NOT_RUNNING,   Ok(EndWell),  Ok(EndWell),  ENDED,       ENDED      ]),
+    ("fail",           [ Ok(EndBadly),  Ok(EndBadly), Ok(EndBadly), ENDED,       ENDED      ]),
+    ("request pause",  [ NOT_RUNNING,   ASK_PAUSE,    NO_RESUME,    ENDED,       ENDED      ]),
+    ("request resume", [ NOT_PAUSED,    NO_PAUSE,     ASK_RESUME,   ENDED,       ENDED      ]),
+    ("request cancel", [ Ok(CancelNow), ASK_CANCEL,   ASK_CANCEL,   ENDED,       ENDED      ]),
+    ("extend",         [ Ok(Stretch),   Ok(Stretch),  Ok(Stretch),  Ok(Stretch), Ok(Stretch) ]),
+    ("delete",         [ LIVE,          LIVE,         LIVE,         Ok(Forget),  Ok(Forget) ]),
+];
+
+fn rule(update: &Update, state: State) -> Rule {
+    let row = match update {
+        Update::Start => 0,
+        Update::Report(_) => 1,
+        Update::Pause => 2,
+        Update::Resume => 3,
+        Update::Succeed(_) => 4,
+        Update::Fail(_) => 5,
+        Update::Request(Action::Pause) => 6,
+        Update::Request(Action::Resume) => 7,
+        Update::Request(Action::Cancel) => 8,
+        Update::Extend(_) => 9,
+        Update::Delete => 10,
+    };
+    let column = match state {
+        State::Queued => 0,
+        State::Running => 1,
+        State::Paused => 2,
+        State::Success => 3,
+        State::Failure => 4,
+    };
+    #[allow(clippy::indexing_slicing)] // Eleven rows and five columns, as numbered just above.
+    TABLE[row].1[column]
+}
+
+/// Decides one update of one job.
+///
+/// # Errors
+///
+/// What the table refuses; `CannotPause`, `CannotCancel` for what the job does not allow;
+/// `CancelPending`; `Contradiction` and `InvalidValue` for a failure whose parts disagree.
+pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) -> Result<Outcome> {
+    let state = job.state();
+    let step = rule(update, state).map_err(|kind| refusal(kind, job, update))?;
+    // Stamps follow the wall, but never against the order of the job's own times.
+    let stamp = now.wall.max(job.update_time);
+    let mut next = Job { update_time: stamp, ..job.clone() };
+    match step {
+        Begin => begin(&mut next, stamp),
+        Tell => tell(&mut next, update),
+        Halt => halt(&mut next),
+        GoOn => go_on(&mut next),
+        EndWell => end_well(&mut next, update, stamp, now),
+        EndBadly => end_badly(&mut next, update, stamp, now)?,
+        CancelNow => {
+            check_allowed(job, Action::Cancel)?;
+            cancel(&mut next, asked, stamp, now);
+        }
+        TakeBack(pending, otherwise) => {
+            if job.requested.as_ref().is_none_or(|request| request.action != pending) {
+                return Err(refusal(otherwise, job, update));
+            }
+            next.requested = None;
+        }
+        Ask(action) => {
+            check_allowed(job, action)?;
+            match ask(job, action, asked, stamp)? {
+                Answer::Pending => return Ok(Outcome::Unchanged),
+                Answer::Kept(request) => next.requested = Some(request),
+                Answer::AtOnce => match action {
+                    Action::Pause => halt(&mut next),
+                    Action::Resume => go_on(&mut next),
+                    Action::Cancel => cancel(&mut next, asked, stamp, now),
+                },
+            }
+        }
+        Stretch if !stretch(&mut next, update) => return Ok(Outcome::Unchanged),
+        Stretch => {}
+        Forget => return Ok(Outcome::Forgotten),
+    }
+    Ok(Outcome::Changed(Box::new(next)))
+}
+
+/// The job that a creation makes.
+pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment) -> Job {
+    Job {
+        uuid,
+        phase: Phase::Queued { start_time: None },
+        requested: None,
+        description: new.description.clone(),
+        message: new.message.clone(),
+        create_time: now.wall,
+        update_time: now.wall,
+        retention: Retention { span: new.retention.unwrap_or(retention), from: None },
+        deadline: None,
+        kind: new.kind.clone(),
+        node: new.node.clone(),
+        scope: new.scope.clone().filter(|scope| *scope != Default::default()),
+        labels: new.labels.clone().into(),
+        progress: new.progress.clone(),
+        parent: None,
+        allows: new.allows,
+        cooperative: new.cooperative,
+        lease: None,
+        payload_bytes: None,
+        result_bytes: None,
+        idempotency_key: None,
+        revision: Revision::default(),
+    }
+}
+
+/// The job that an import makes: as it stood elsewhere, every time kept. One that has ended without
+/// a time to expire is retained from now on.
+///
+/// # Errors
+///
+/// `Gone` when its time is up; `InvalidValue` when it lies in the future or brings what an import
+/// cannot; `Contradiction` when it breaks an invariant.
+pub(crate) fn import(parts: &JobParts, now: Moment) -> Result<Job> {
+    check_importable(parts)?;
+    check_past(parts, now)?;
+    let mut parts = parts.clone();
+    parts.revision = Revision::default();
+    if parts.state.is_terminal() {
+        retain(&mut parts, now)?;
+    }
+    Job::try_from(parts)
+}
+
+fn begin(job: &mut Job, stamp: Timestamp) {
+    let start_time = job.start_time().unwrap_or(stamp);
+    job.phase = Phase::Running { start_time };
+}
+
+fn tell(job: &mut Job, update: &Update) {
+    let Update::Report(Report { message, progress }) = update else { return };
+    if let Some(message) = message {
+        job.message.clone_from(message);
+    }
+    if progress.is_some() {
+        job.progress.clone_from(progress);
+    }
+}
+
+fn halt(job: &mut Job) {
+    if let Phase::Running { start_time } = job.phase {
+        job.phase = Phase::Paused { start_time };
+    }
+    answer(job, Action::Pause);
+}
+
+fn go_on(job: &mut Job) {
+    if let Phase::Paused { start_time } = job.phase {
+        job.phase = Phase::Running { start_time };
+    }
+    answer(job, Action::Resume);
+}
+
+/// Clears the request that the job has just met.
+fn answer(job: &mut Job, met: Action) {
+    if job.requested.as_ref().is_some_and(|request| request.action == met) {
+        job.requested = None;
+    }
+}
+
+fn end_well(job: &mut Job, update: &Update, stamp: Timestamp, now: Moment) {
+    let Update::Succeed(Success { message, code }) = update else { return };
+    if let Some(message) = message {
+        job.message.clone_from(message);
+    }
+    if job.message.is_empty() {
+        job.message.push_str(DEFAULT_SUCCESS);
+    }
+    job.phase = Phase::Success { ended: end(job, stamp, now), code: *code };
+}
+
+/// The message of a success whose worker never gave any, as ONTAP has it.
+const DEFAULT_SUCCESS: &str = "success";
+
+fn end_badly(job: &mut Job, update: &Update, stamp: Timestamp, now: Moment) -> Result<()> {
+    let Update::Fail(Failure { code, message, cause, error }) = update else { return Ok(()) };
+    let error = error.clone().unwrap_or_default();
+    let canceling = job.requested.take().filter(|request| request.action == Action::Cancel);
+    let cause = match (cause, &canceling) {
+        (Some(cause), _) => *cause,
+        (None, Some(_)) => Cause::Canceled,
+        (None, None) => Cause::Error,
+    };
+    let code = match agreed("error.code", *code, error.code)? {
+        None => cause.default_code(),
+        Some(code) => NonZeroI64::new(code).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidValue, "a failure has a code other than 0")
+                .with_field("code")
+        })?,
+    };
+    let given = |message: &Option<String>| message.clone().filter(|message| !message.is_empty());
+    job.message = match agreed("error.message", given(message), given(&error.message))? {
+        Some(message) => message,
+        None => match (&canceling, cause) {
+            (Some(request), Cause::Canceled) => canceled_message(&request.by, &request.reason),
+            _ => cause.default_message().to_owned(),
+        },
+    };
+    let detail = ErrorDetail { target: error.target, arguments: error.arguments };
+    job.phase = Phase::Failure { ended: end(job, stamp, now), cause, code, detail };
+    Ok(())
+}
+
+/// What two places say, where neither contradicts the other.
+fn agreed<T: PartialEq>(field: &str, outer: Option<T>, inner: Option<T>) -> Result<Option<T>> {
+    match (&outer, &inner) {
+        (Some(a), Some(b)) if a != b => Err(Error::new(
+            ErrorKind::Contradiction,
+            "the error says something else than the failure that carries it",
+        )
+        .with_field(field)),
+        _ => Ok(outer.or(inner)),
+    }
+}
+
+fn cancel(job: &mut Job, asked: Asked<'_>, stamp: Timestamp, now: Moment) {
+    let cause = Cause::Canceled;
+    job.message = canceled_message(asked.by, asked.reason);
+    job.phase = Phase::Failure {
+        ended: end(job, stamp, now),
+        cause,
+        code: cause.default_code(),
+        detail: ErrorDetail::default(),
+    };
+}
+
+fn canceled_message(by: &Actor, reason: &str) -> String {
+    let mut message = Cause::Canceled.default_message().to_owned();
+    if !by.name().is_empty() {
+        message.push_str(" by ");
+        message.push_str(by.name());
+    }
+    if !reason.is_empty() {
+        message.push_str(": ");
+        message.push_str(reason);
+    }
+    message
+}
+
+/// The times of a job that ends now. Its retention counts in engine time, which is the wall's
+/// unless that has stepped since the store was opened.
+fn end(job: &mut Job, stamp: Timestamp, now: Moment) -> Ended {
+    job.requested = None;
+    let from = if is_same_clock(stamp, now.engine) { stamp } else { now.engine };
+    job.retention.from = Some(from);
+    Ended {
+        start_time: job.start_time(),
+        end_time: stamp,
+        expire_time: Some(from.saturating_add(job.retention.span)),
+    }
+}
+
+/// Two readings that differ by less than a second come from clocks that agree: the rest is the time
+/// between the readings, and the slewing of one of them.
+fn is_same_clock(a: Timestamp, b: Timestamp) -> bool {
+    const APART: Duration = Duration::from_secs(1);
+    a.saturating_since(b).max(b.saturating_since(a)) < APART
+}
+
+/// Lets the job stay longer after its end, and says whether it did not already.
+fn stretch(job: &mut Job, update: &Update) -> bool {
+    let Update::Extend(extension) = update else { return false };
+    let retention = &mut job.retention;
+    if extension.retention <= retention.span {
+        return false;
+    }
+    retention.span = extension.retention;
+    let from = retention.from;
+    if let Phase::Success { ended, .. } | Phase::Failure { ended, .. } = &mut job.phase
+        && let (Some(expire_time), Some(from)) = (&mut ended.expire_time, from)
+    {
+        *expire_time = from.saturating_add(extension.retention);
+    }
+    true
+}
+
+enum Answer {
+    /// The same is pending already; the first request stands.
+    Pending,
+    /// The worker is to answer it.
+    Kept(Request),
+    /// It takes effect at once.
+    AtOnce,
+}
+
+fn ask(job: &Job, action: Action, asked: Asked<'_>, stamp: Timestamp) -> Result<Answer> {
+    let answers_for_itself = job.cooperative || job.lease.is_some();
+    if !answers_for_itself {
+        return Ok(Answer::AtOnce);
+    }
+    match &job.requested {
+        Some(request) if request.action == action => Ok(Answer::Pending),
+        Some(request) if request.action == Action::Cancel => Err(Error::new(
+            ErrorKind::CancelPending,
+            format!("cancel was requested at {}; only the job's end undoes that", request.time),
+        )
+        .with_job(job.uuid)),
+        _ => Ok(Answer::Kept(Request {
+            action,
+            by: asked.by.clone(),
+            time: stamp,
+            reason: asked.reason.to_owned(),
+        })),
+    }
+}
+
+fn check_allowed(job: &Job, action: Action) -> Result<()> {
+    let (is_allowed, kind) = match action {
+        Action::Pause => (job.allows.pause, ErrorKind::CannotPause),
+        Action::Resume => (true, ErrorKind::NotPaused),
+        Action::Cancel => (job.allows.cancel, ErrorKind::CannotCancel),
+    };
+    if is_allowed {
+        return Ok(());
+    }
+    Err(Error::new(kind, format!("the job does not allow {action}")).with_job(job.uuid))
+}
+
+fn refusal(kind: ErrorKind, job: &Job, update: &Update) -> Error {
+    let needs = match kind {
+        ErrorKind::NotQueued => "only a queued job can begin",
+        ErrorKind::NotRunning => "the job must be running",
+        ErrorKind::NotPaused => "the job must be paused",
+        ErrorKind::StillLive => "cancel it first, or wait for its end",
+        _ => "an end is final",
+    };
+    Error::new(kind, format!("cannot {} a job in state {}: {needs}", update.name(), job.state()))
+        .with_job(job.uuid)
+}
+
+/// Refuses what stands outside the record (a payload, a lease's holder) or what nothing in this
+/// build would act upon.
+fn check_importable(parts: &JobParts) -> Result<()> {
+    let brought = [
+        ("deadline", parts.deadline.is_some()),
+        ("parent", parts.parent.is_some()),
+        ("lease", parts.lease.is_some()),
+        ("payload_bytes", parts.payload_bytes.is_some()),
+        ("result_bytes", parts.result_bytes.is_some()),
+        ("idempotency_key", parts.idempotency_key.is_some()),
+    ];
+    match brought.iter().find(|(_, is_set)| *is_set) {
+        None => Ok(()),
+        Some((field, _)) => {
+            Err(Error::new(ErrorKind::InvalidValue, "an import cannot bring it; leave it out")
+                .with_field(*field))
+        }
+    }
+}
+
+fn check_past(parts: &JobParts, now: Moment) -> Result<()> {
+    let latest = now.wall.max(now.engine);
+    let times = [
+        ("create_time", Some(parts.create_time)),
+        ("start_time", parts.start_time),
+        ("end_time", parts.end_time),
+        ("update_time", Some(parts.update_time)),
+        ("retained_from", parts.retained_from),
+        ("requested.time", parts.requested.as_ref().map(|request| request.time)),
+    ];
+    for (field, time) in times {
+        if let Some(time) = time
+            && time > latest
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidValue,
+                format!("{time} lies in the future; it is {latest}"),
+            )
+            .with_field(field));
+        }
+    }
+    Ok(())
+}
+
+/// Settles retention and expiry of an imported job that has ended.
+fn retain(parts: &mut JobParts, now: Moment) -> Result<()> {
+    match (parts.expire_time, parts.retained_from) {
+        (None, from) => {
+            let from = from.unwrap_or(now.engine);
+            parts.retained_from = Some(from);
+            parts.expire_time = Some(from.saturating_add(parts.retention));
+        }
+        (Some(expire_time), Some(from)) => {
+            let sum = from.saturating_add(parts.retention);
+            if sum != expire_time {
+                return Err(Error::new(
+                    ErrorKind::Contradiction,
+                    format!("{expire_time} is not retained_from and retention, which make {sum}"),
+                )
+                .with_field("expire_time"));
+            }
+        }
+        (Some(expire_time), None) => {
+            let end_time = parts.end_time.unwrap_or(parts.update_time);
+            parts.retained_from = Some(end_time.min(expire_time));
+            parts.retention = expire_time.saturating_since(end_time);
+            // Otherwise what is exported could not be imported again.
+            if parts.retention > Duration::from_secs(RETENTION_SECONDS) {
+                return Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!(
+                        "{expire_time} is more than {RETENTION_SECONDS} s after the end; set \
+                         retained_from and retention to say what is meant"
+                    ),
+                )
+                .with_field("expire_time"));
+            }
+        }
+    }
+    match parts.expire_time {
+        Some(expire_time) if expire_time <= now.engine => {
+            Err(Error::new(ErrorKind::Gone, format!("the job expired at {expire_time}"))
+                .with_job(parts.uuid))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "lifecycle_test.rs"]
+mod tests;

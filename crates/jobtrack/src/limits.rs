@@ -1,0 +1,143 @@
+//! What is too long, too many, too deep.
+//!
+//! Over a limit a command is refused with the limit in the message; nothing is ever cut. The
+//! defaults are documented here, [`Limits`] changes those that may be changed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Most terms (single tests) in one filter.
+pub const FILTER_TERMS: usize = 1_024;
+/// Deepest nesting of "and" and "or" in one filter.
+pub const FILTER_DEPTH: usize = 16;
+/// Longest text of one filter value, in bytes.
+pub const FILTER_BYTES: usize = 64 * 1_024;
+/// Most keys in one order.
+pub const ORDER_KEYS: usize = 8;
+/// Most names in one field selection.
+pub const SELECTED_FIELDS: usize = 256;
+/// Deepest nesting of braces in one field selection.
+pub const SELECTION_DEPTH: usize = 8;
+/// Most records in one page.
+pub const PAGE_RECORDS: usize = 10_000;
+/// Most commands that one commit takes; the rest go into the next one.
+pub const COMMIT_COMMANDS: usize = 1_024;
+/// The longest retention: a hundred years.
+pub const RETENTION_SECONDS: u64 = 100 * 366 * 86_400;
+
+/// The limits on what a job may hold, all in bytes or counts.
+///
+/// ```
+/// use jobtrack::Limits;
+///
+/// let limits = Limits { description: 200, ..Limits::default() };
+/// assert_eq!(limits.message, 4096);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// `description`: 1,024 bytes.
+    pub description: usize,
+    /// `message`, also of an error: 4,096 bytes.
+    pub message: usize,
+    /// `kind`, `node`, `scope.name`, `scope.id`, `progress.unit`, an actor, a lease holder: 256 bytes.
+    pub name: usize,
+    /// Why something was asked for: 1,024 bytes.
+    pub reason: usize,
+    /// Labels on one job: 32.
+    pub labels: usize,
+    /// A label's name: 128 bytes.
+    pub label_name: usize,
+    /// A label's value: 512 bytes.
+    pub label_value: usize,
+    /// Arguments of one error: 16.
+    pub error_arguments: usize,
+    /// `error.target`, and code and message of an error's argument: 1,024 bytes each.
+    pub error_text: usize,
+    /// Jobs in the tracker, ended ones included: no limit but the machine's, unless set.
+    pub jobs: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            description: 1_024,
+            message: 4_096,
+            name: 256,
+            reason: 1_024,
+            labels: 32,
+            label_name: 128,
+            label_value: 512,
+            error_arguments: 16,
+            error_text: 1_024,
+            jobs: usize::MAX,
+        }
+    }
+}
+
+/// Checks a text that may span lines (a description, a message): within its limit, without NUL.
+pub(crate) fn check_text(field: &str, text: &str, limit: usize) -> Result<()> {
+    check_length(field, text, limit)?;
+    match text.bytes().position(|byte| byte == 0) {
+        None => Ok(()),
+        Some(at) => Err(Error::new(ErrorKind::InvalidValue, "the text holds a NUL character")
+            .with_field(field)
+            .with_position(at)),
+    }
+}
+
+/// Checks a short name (a kind, a node, a label's name): within its limit, without control characters.
+pub(crate) fn check_name(field: &str, text: &str, limit: usize) -> Result<()> {
+    check_length(field, text, limit)?;
+    match text.char_indices().find(|(_, c)| c.is_control()) {
+        None => Ok(()),
+        Some((at, c)) => Err(Error::new(
+            ErrorKind::InvalidValue,
+            format!("the name holds the control character {c:?}"),
+        )
+        .with_field(field)
+        .with_position(at)),
+    }
+}
+
+/// Checks a number of things against its limit.
+pub(crate) fn check_count(field: &str, count: usize, limit: usize) -> Result<()> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::LimitExceeded, format!("{count} are given, at most {limit} may be"))
+        .with_field(field))
+}
+
+/// Checks the length of a text against its limit.
+pub(crate) fn check_length(field: &str, text: &str, limit: usize) -> Result<()> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::LimitExceeded,
+        format!("the text is {} bytes long, at most {limit} may be", text.len()),
+    )
+    .with_field(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_at_its_limit_passes_and_one_byte_more_does_not() {
+        assert!(check_text("message", &"x".repeat(10), 10).is_ok());
+        let error = check_text("message", &"x".repeat(11), 10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert_eq!(error.to_string(), "message: the text is 11 bytes long, at most 10 may be");
+    }
+
+    #[test]
+    fn control_characters_are_refused_in_names_and_nul_everywhere() {
+        assert!(check_text("message", "two\nlines", 10).is_ok());
+        assert_eq!(check_text("message", "a\0b", 10).unwrap_err().position(), Some(1));
+        assert_eq!(check_name("kind", "two\nlines", 10).unwrap_err().position(), Some(3));
+    }
+}

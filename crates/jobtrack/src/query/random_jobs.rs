@@ -1,0 +1,126 @@
+//! Random jobs for property tests: few distinct values, so that equal and unset ones are common.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::job::{
+    Allows, Argument, Cause, Job, JobError, JobId, JobParts, Lease, Progress, Revision, Scope,
+    State,
+};
+use crate::table::{Row, Snapshot, Table};
+use crate::timestamp::Timestamp;
+
+/// Texts short enough to collide, with every mark of the language in them.
+pub(super) fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[abB]{0,3}",
+        1 => "[ab*|!<>=.\"{}é]{0,5}",
+        1 => Just("null".to_owned()),
+    ]
+}
+
+/// Times that differ by microseconds as well as by seconds.
+pub(super) fn time() -> impl Strategy<Value = Timestamp> {
+    const BASE: i64 = 1_772_000_000_000_000;
+    (0..4_i64, prop_oneof![Just(0), Just(1), Just(500_000), Just(999_999_i64)]).prop_map(
+        |(second, micros)| Timestamp::from_micros(BASE + second * 1_000_000 + micros).unwrap(),
+    )
+}
+
+pub(super) fn id() -> impl Strategy<Value = JobId> {
+    any::<u128>().prop_map(|id| JobId::from_uuid(uuid::Uuid::from_u128(id)))
+}
+
+fn times() -> impl Strategy<Value = [Timestamp; 4]> {
+    [time(), time(), time(), time()].prop_map(|mut times| {
+        times.sort_unstable();
+        times
+    })
+}
+
+fn argument() -> impl Strategy<Value = Argument> {
+    (text(), text()).prop_map(|(code, message)| Argument { code, message })
+}
+
+/// A job with any state and any field set or unset.
+pub(super) fn job() -> impl Strategy<Value = Job> {
+    let state = prop::sample::select(State::ALL);
+    let texts = [text(), text(), text(), text(), text(), text(), text()];
+    let first = (id(), state, prop::sample::select(Cause::ALL), times(), texts, -2..3_i64);
+    let second = (
+        vec(argument(), 0..3),
+        option::of(time()),
+        option::of((0..3_u64, option::of(0..3_u64))),
+        option::of(id()),
+        any::<[bool; 4]>(),
+        option::of(0..3_u64),
+        prop_oneof![Just(300_000_000), Just(500_000), 0..3_u64],
+        (0..3_u64, 0..12_u64),
+        btree_map("[xy]", text(), 0..2),
+    );
+    (first, second).prop_map(|(first, second)| {
+        let (uuid, state, cause, [create, start, end, update], texts, code) = first;
+        let [description, message, kind, node, scope_name, scope_id, target] = texts;
+        let (arguments, deadline, progress, parent, flags, number, span, revision, labels) = second;
+        let is_failure = state == State::Failure;
+        let code = match state {
+            State::Failure if code == 0 => 1,
+            State::Failure | State::Success => code,
+            _ => 0,
+        };
+        let message = if is_failure && message.is_empty() { "m".to_owned() } else { message };
+        let is_started = match state {
+            State::Running | State::Paused => true,
+            _ => flags[0],
+        };
+        let error = std::num::NonZeroI64::new(code)
+            .filter(|_| is_failure && flags[1])
+            .map(|code| JobError { code, message: message.clone(), target, arguments });
+        Job::try_from(JobParts {
+            uuid,
+            state,
+            requested: None,
+            cause: is_failure.then_some(cause),
+            description,
+            message,
+            code,
+            error,
+            create_time: create,
+            start_time: is_started.then_some(start),
+            end_time: state.is_terminal().then_some(end),
+            update_time: update,
+            retention: Duration::from_micros(span),
+            retained_from: None,
+            expire_time: None,
+            deadline,
+            kind,
+            node,
+            scope: Some(Scope { name: scope_name, id: scope_id }),
+            labels: labels.into_iter().collect::<BTreeMap<_, _>>(),
+            progress: progress.map(|(done, total)| Progress { done, total, unit: String::new() }),
+            parent,
+            allows: Allows { pause: flags[2], cancel: true },
+            cooperative: flags[3],
+            lease: number.map(|token| Lease { holder: "h".to_owned(), token, until: update }),
+            payload_bytes: number,
+            result_bytes: None,
+            idempotency_key: None,
+            revision: Revision { epoch: revision.0, number: revision.1 },
+        })
+        .unwrap()
+    })
+}
+
+/// A snapshot of these jobs.
+pub(super) fn snapshot(jobs: impl IntoIterator<Item = Job>) -> Snapshot {
+    let mut table = Table::default();
+    for job in jobs {
+        table.put(Row { job: Arc::new(job), key: 0, stored: 0 });
+    }
+    table.snapshot(Timestamp::MIN)
+}

@@ -1,0 +1,549 @@
+//! The one module that turns jobs into bytes and back.
+//!
+//! A record is a version byte, then the encoded struct of that version. The encoding is bincode 2's
+//! `standard()`: variable-length integers, little endian, lengths first. bincode itself is
+//! unmaintained (its 3.0.0 refuses to compile, on purpose), so `wincode` writes and reads it; a test
+//! proves byte for byte that both agree. A struct here is never changed once it was released: a new
+//! field is a new version, with a struct of its own.
+
+use std::num::NonZeroI64;
+use std::time::Duration;
+
+use uuid::Uuid;
+use wincode::config::{Configuration, deserialize_exact, serialize};
+use wincode::{SchemaRead, SchemaWrite};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{
+    Action, Actor, Allows, Argument, Cause, Job, JobError, JobId, JobParts, Lease, Progress,
+    Request, Revision, Scope, State,
+};
+use crate::timestamp::Timestamp;
+
+/// The version of every record that this build writes.
+const VERSION: u8 = 1;
+
+/// The format level of a store that this build writes; a store of a higher one is refused by name.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The engine's own record: what must be known before anything else is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The format level.
+    pub(crate) format: u32,
+    /// The current epoch.
+    pub(crate) epoch: u64,
+    /// The latest horizon at which an answer may have been given.
+    pub(crate) horizon: Timestamp,
+    /// Whether the store was closed cleanly after its last commit.
+    pub(crate) is_clean: bool,
+}
+
+/// What stays of a job for a while after it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tombstone {
+    pub(crate) uuid: JobId,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) state: State,
+    pub(crate) code: i64,
+    pub(crate) end_time: Timestamp,
+    /// When it expired or was deleted, in engine time.
+    pub(crate) gone_time: Timestamp,
+    /// Whether it was deleted; else its time was up.
+    pub(crate) was_deleted: bool,
+    /// Up to when, in engine time, the tombstone stays.
+    pub(crate) until: Timestamp,
+}
+
+pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
+    let parts = JobParts::from(job);
+    let error = parts.error.unwrap_or(JobError {
+        code: NonZeroI64::MIN,
+        message: String::new(),
+        target: String::new(),
+        arguments: Vec::new(),
+    });
+    encode(&JobV1 {
+        epoch: parts.revision.epoch,
+        uuid: *parts.uuid.as_bytes(),
+        state: state_number(parts.state),
+        requested: parts.requested.map(|request| RequestV1 {
+            action: match request.action {
+                Action::Pause => 0,
+                Action::Resume => 1,
+                Action::Cancel => 2,
+            },
+            by: request.by.name().to_owned(),
+            time: request.time.as_micros(),
+            reason: request.reason,
+        }),
+        cause: parts.cause.map(|cause| match cause {
+            Cause::Error => 0,
+            Cause::Canceled => 1,
+            Cause::Lost => 2,
+            Cause::TimedOut => 3,
+        }),
+        description: parts.description,
+        message: parts.message,
+        code: parts.code,
+        error_target: error.target,
+        error_arguments: error.arguments.into_iter().map(|a| (a.code, a.message)).collect(),
+        create_time: parts.create_time.as_micros(),
+        start_time: parts.start_time.map(Timestamp::as_micros),
+        end_time: parts.end_time.map(Timestamp::as_micros),
+        update_time: parts.update_time.as_micros(),
+        // At most a hundred years, so never the fallback.
+        retention: u64::try_from(parts.retention.as_micros()).unwrap_or(u64::MAX),
+        retained_from: parts.retained_from.map(Timestamp::as_micros),
+        expire_time: parts.expire_time.map(Timestamp::as_micros),
+        deadline: parts.deadline.map(Timestamp::as_micros),
+        kind: parts.kind,
+        node: parts.node,
+        scope: parts.scope.map(|scope| (scope.name, scope.id)),
+        labels: parts.labels.into_iter().collect(),
+        progress: parts.progress.map(|p| ProgressV1 { done: p.done, total: p.total, unit: p.unit }),
+        parent: parts.parent.map(|parent| *parent.as_bytes()),
+        allows_pause: parts.allows.pause,
+        allows_cancel: parts.allows.cancel,
+        cooperative: parts.cooperative,
+        lease: parts.lease.map(|lease| LeaseV1 {
+            holder: lease.holder,
+            token: lease.token,
+            until: lease.until.as_micros(),
+        }),
+        payload_bytes: parts.payload_bytes,
+        result_bytes: parts.result_bytes,
+        idempotency_key: parts.idempotency_key,
+    })
+}
+
+/// The job of a record that the commit of this number wrote.
+pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
+    let record: JobV1 = decode(bytes, "a job")?;
+    let state = state_of(record.state)?;
+    let error = match (state, NonZeroI64::new(record.code)) {
+        (State::Failure, Some(code)) => Some(JobError {
+            code,
+            message: record.message.clone(),
+            target: record.error_target,
+            arguments: record
+                .error_arguments
+                .into_iter()
+                .map(|(code, message)| Argument { code, message })
+                .collect(),
+        }),
+        _ => None,
+    };
+    Job::try_from(JobParts {
+        uuid: id_of(record.uuid),
+        state,
+        requested: record.requested.map(request_of).transpose()?,
+        cause: record.cause.map(cause_of).transpose()?,
+        description: record.description,
+        message: record.message,
+        code: record.code,
+        error,
+        create_time: time_of(record.create_time)?,
+        start_time: record.start_time.map(time_of).transpose()?,
+        end_time: record.end_time.map(time_of).transpose()?,
+        update_time: time_of(record.update_time)?,
+        retention: Duration::from_micros(record.retention),
+        retained_from: record.retained_from.map(time_of).transpose()?,
+        expire_time: record.expire_time.map(time_of).transpose()?,
+        deadline: record.deadline.map(time_of).transpose()?,
+        kind: record.kind,
+        node: record.node,
+        scope: record.scope.map(|(name, id)| Scope { name, id }),
+        labels: record.labels.into_iter().collect(),
+        progress: record.progress.map(|p| Progress { done: p.done, total: p.total, unit: p.unit }),
+        parent: record.parent.map(id_of),
+        allows: Allows { pause: record.allows_pause, cancel: record.allows_cancel },
+        cooperative: record.cooperative,
+        lease: match record.lease {
+            None => None,
+            Some(lease) => Some(Lease {
+                holder: lease.holder,
+                token: lease.token,
+                until: time_of(lease.until)?,
+            }),
+        },
+        payload_bytes: record.payload_bytes,
+        result_bytes: record.result_bytes,
+        idempotency_key: record.idempotency_key,
+        revision: Revision { epoch: record.epoch, number },
+    })
+    .map_err(|error| damaged(&format!("the job breaks an invariant: {error}")))
+}
+
+pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
+    encode(&TombstoneV1 {
+        uuid: *tombstone.uuid.as_bytes(),
+        scope: tombstone.scope.clone().map(|scope| (scope.name, scope.id)),
+        state: state_number(tombstone.state),
+        code: tombstone.code,
+        end_time: tombstone.end_time.as_micros(),
+        gone_time: tombstone.gone_time.as_micros(),
+        was_deleted: tombstone.was_deleted,
+        until: tombstone.until.as_micros(),
+    })
+}
+
+pub(crate) fn decode_tombstone(bytes: &[u8]) -> Result<Tombstone> {
+    let record: TombstoneV1 = decode(bytes, "a tombstone")?;
+    Ok(Tombstone {
+        uuid: id_of(record.uuid),
+        scope: record.scope.map(|(name, id)| Scope { name, id }),
+        state: state_of(record.state)?,
+        code: record.code,
+        end_time: time_of(record.end_time)?,
+        gone_time: time_of(record.gone_time)?,
+        was_deleted: record.was_deleted,
+        until: time_of(record.until)?,
+    })
+}
+
+pub(crate) fn encode_head(head: &Head) -> Result<Vec<u8>> {
+    encode(&HeadV1 {
+        format: head.format,
+        epoch: head.epoch,
+        horizon: head.horizon.as_micros(),
+        is_clean: head.is_clean,
+    })
+}
+
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
+    let record: HeadV1 = decode(bytes, "the head")?;
+    Ok(Head {
+        format: record.format,
+        epoch: record.epoch,
+        horizon: time_of(record.horizon)?,
+        is_clean: record.is_clean,
+    })
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct JobV1 {
+    epoch: u64,
+    uuid: [u8; 16],
+    state: u8,
+    requested: Option<RequestV1>,
+    cause: Option<u8>,
+    description: String,
+    message: String,
+    code: i64,
+    error_target: String,
+    error_arguments: Vec<(String, String)>,
+    create_time: i64,
+    start_time: Option<i64>,
+    end_time: Option<i64>,
+    update_time: i64,
+    retention: u64,
+    retained_from: Option<i64>,
+    expire_time: Option<i64>,
+    deadline: Option<i64>,
+    kind: String,
+    node: String,
+    scope: Option<(String, String)>,
+    labels: Vec<(String, String)>,
+    progress: Option<ProgressV1>,
+    parent: Option<[u8; 16]>,
+    allows_pause: bool,
+    allows_cancel: bool,
+    cooperative: bool,
+    lease: Option<LeaseV1>,
+    payload_bytes: Option<u64>,
+    result_bytes: Option<u64>,
+    idempotency_key: Option<String>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct RequestV1 {
+    action: u8,
+    by: String,
+    time: i64,
+    reason: String,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct ProgressV1 {
+    done: u64,
+    total: Option<u64>,
+    unit: String,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct LeaseV1 {
+    holder: String,
+    token: u64,
+    until: i64,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct TombstoneV1 {
+    uuid: [u8; 16],
+    scope: Option<(String, String)>,
+    state: u8,
+    code: i64,
+    end_time: i64,
+    gone_time: i64,
+    was_deleted: bool,
+    until: i64,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct HeadV1 {
+    format: u32,
+    epoch: u64,
+    horizon: i64,
+    is_clean: bool,
+}
+
+/// What stands in for bincode 2's `standard()`.
+macro_rules! config {
+    () => {
+        Configuration::default().with_varint_encoding()
+    };
+}
+
+macro_rules! record {
+    ($($type:ty),+) => { $(
+        impl Encoded for $type {
+            fn to_bytes(&self) -> Option<Vec<u8>> {
+                serialize(self, config!()).ok()
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                deserialize_exact(bytes, config!()).ok()
+            }
+        }
+    )+ };
+}
+
+/// A struct that is written as it is. Its two functions hide the type of the configuration, which
+/// spells out seven parameters.
+trait Encoded: Sized {
+    fn to_bytes(&self) -> Option<Vec<u8>>;
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+record!(JobV1, TombstoneV1, HeadV1);
+
+fn encode<T: Encoded>(record: &T) -> Result<Vec<u8>> {
+    let body = record.to_bytes().ok_or_else(|| {
+        Error::new(ErrorKind::LimitExceeded, "the record is too large to be written")
+    })?;
+    let mut bytes = Vec::with_capacity(body.len() + 1);
+    bytes.push(VERSION);
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+fn decode<T: Encoded>(bytes: &[u8], what: &str) -> Result<T> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => {
+            T::from_bytes(body).ok_or_else(|| damaged(&format!("{what} cannot be decoded")))
+        }
+        Some((&version, _)) if version > VERSION => Err(Error::new(
+            ErrorKind::StoreTooNew,
+            format!(
+                "{what} was written in record version {version}, this build reads up to {VERSION}"
+            ),
+        )),
+        _ => Err(damaged(&format!("{what} has no version that ever was"))),
+    }
+}
+
+fn state_number(state: State) -> u8 {
+    match state {
+        State::Queued => 0,
+        State::Running => 1,
+        State::Paused => 2,
+        State::Success => 3,
+        State::Failure => 4,
+    }
+}
+
+fn state_of(number: u8) -> Result<State> {
+    match number {
+        0 => Ok(State::Queued),
+        1 => Ok(State::Running),
+        2 => Ok(State::Paused),
+        3 => Ok(State::Success),
+        4 => Ok(State::Failure),
+        _ => Err(damaged(&format!("{number} is no state"))),
+    }
+}
+
+fn cause_of(number: u8) -> Result<Cause> {
+    match number {
+        0 => Ok(Cause::Error),
+        1 => Ok(Cause::Canceled),
+        2 => Ok(Cause::Lost),
+        3 => Ok(Cause::TimedOut),
+        _ => Err(damaged(&format!("{number} is no cause"))),
+    }
+}
+
+fn request_of(record: RequestV1) -> Result<Request> {
+    let action = match record.action {
+        0 => Action::Pause,
+        1 => Action::Resume,
+        2 => Action::Cancel,
+        other => return Err(damaged(&format!("{other} is no action"))),
+    };
+    Ok(Request {
+        action,
+        by: Actor::named(record.by),
+        time: time_of(record.time)?,
+        reason: record.reason,
+    })
+}
+
+fn id_of(bytes: [u8; 16]) -> JobId {
+    JobId::from_uuid(Uuid::from_bytes(bytes))
+}
+
+fn time_of(micros: i64) -> Result<Timestamp> {
+    Timestamp::from_micros(micros)
+        .ok_or_else(|| damaged(&format!("{micros} µs lies outside the years 1 to 9999")))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::StoreDamaged, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = String> {
+        proptest::string::string_regex("[a-zé\u{1F600}]{0,40}").unwrap()
+    }
+
+    fn job_record() -> impl Strategy<Value = JobV1> {
+        let numbers = (any::<u64>(), any::<[u8; 16]>(), 0..=4u8, any::<i64>());
+        let times = (any::<i64>(), any::<Option<i64>>(), any::<Option<i64>>(), any::<i64>());
+        let texts = (text(), text(), text(), text(), proptest::option::of(text()));
+        let pairs = proptest::collection::vec((text(), text()), 0..5);
+        let optional = (
+            proptest::option::of((any::<u8>(), text(), any::<i64>(), text())),
+            proptest::option::of((any::<u64>(), any::<Option<u64>>(), text())),
+            proptest::option::of((text(), any::<u64>(), any::<i64>())),
+            any::<Option<[u8; 16]>>(),
+        );
+        (numbers, times, texts, pairs, optional, any::<[bool; 3]>()).prop_map(
+            |(numbers, times, texts, pairs, optional, flags)| JobV1 {
+                epoch: numbers.0,
+                uuid: numbers.1,
+                state: numbers.2,
+                requested: optional.0.map(|(action, by, time, reason)| RequestV1 {
+                    action,
+                    by,
+                    time,
+                    reason,
+                }),
+                cause: None,
+                description: texts.0,
+                message: texts.1,
+                code: numbers.3,
+                error_target: texts.2.clone(),
+                error_arguments: pairs.clone(),
+                create_time: times.0,
+                start_time: times.1,
+                end_time: times.2,
+                update_time: times.3,
+                retention: numbers.0,
+                retained_from: times.1,
+                expire_time: times.2,
+                deadline: times.1,
+                kind: texts.2,
+                node: texts.3.clone(),
+                scope: Some((texts.3, String::new())),
+                labels: pairs,
+                progress: optional.1.map(|(done, total, unit)| ProgressV1 { done, total, unit }),
+                parent: optional.3,
+                allows_pause: flags[0],
+                allows_cancel: flags[1],
+                cooperative: flags[2],
+                lease: optional.2.map(|(holder, token, until)| LeaseV1 { holder, token, until }),
+                payload_bytes: Some(numbers.0),
+                result_bytes: None,
+                idempotency_key: texts.4,
+            },
+        )
+    }
+
+    proptest! {
+        /// The promise of this module's head: wincode writes and reads what bincode 2 does.
+        #[test]
+        fn wincode_and_bincode_agree_byte_for_byte(record in job_record()) {
+            let standard = bincode::config::standard();
+            let ours = record.to_bytes().unwrap();
+            prop_assert_eq!(&ours, &bincode::encode_to_vec(&record, standard).unwrap());
+            let (theirs, read): (JobV1, usize) = bincode::decode_from_slice(&ours, standard).unwrap();
+            prop_assert_eq!(read, ours.len());
+            prop_assert_eq!(&theirs, &record);
+            prop_assert_eq!(JobV1::from_bytes(&ours).unwrap(), record);
+        }
+
+        #[test]
+        fn no_bytes_panic_and_no_cut_record_decodes(record in job_record(), junk: Vec<u8>) {
+            let _ = decode_job(&junk, 1);
+            let _ = decode_tombstone(&junk);
+            let _ = decode_head(&junk);
+            let bytes = encode(&record).unwrap();
+            for cut in 0..bytes.len() {
+                prop_assert!(decode_job(&bytes[..cut], 1).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_of_every_field_survives() {
+        let text = r#"{"uuid": "1cd8a442-86d1-11e0-ae1c-123478563412", "state": "failure",
+            "cause": "timed_out", "description": "d", "message": "m", "code": -7,
+            "error": {"code": "-7", "message": "m", "target": "t",
+                "arguments": [{"code": "a", "message": "b"}]},
+            "create_time": "2026-03-01T10:00:00Z", "start_time": "2026-03-01T10:00:01.5Z",
+            "end_time": "2026-03-01T10:00:02Z", "update_time": "2026-03-01T10:00:03Z",
+            "retention": 30.25, "retained_from": "2026-03-01T10:00:02Z",
+            "expire_time": "2026-03-01T10:00:32.25Z", "deadline": "2026-03-01T10:00:02Z",
+            "kind": "k", "node": "n", "scope": {"name": "s", "id": "i"},
+            "labels": {"a": "b", "c": ""}, "progress": {"done": 1, "total": 2, "unit": "files"},
+            "parent": "00000000-0000-0000-0000-000000000001",
+            "allows": {"pause": false, "cancel": true}, "cooperative": true,
+            "lease": {"holder": "w", "token": 9, "until": "2026-03-01T10:00:02Z"},
+            "payload_bytes": 5, "result_bytes": 6, "idempotency_key": "key",
+            "revision": "3-77"}"#;
+        let job: Job = serde_json::from_str(text).unwrap();
+        assert_eq!(decode_job(&encode_job(&job).unwrap(), 77).unwrap(), job);
+
+        let text = r#"{"uuid": "1cd8a442-86d1-11e0-ae1c-123478563412", "state": "running",
+            "requested": {"action": "cancel", "by": "alice", "time": "2026-03-01T10:00:02Z"},
+            "create_time": "2026-03-01T10:00:00Z", "start_time": "2026-03-01T10:00:00Z",
+            "update_time": "2026-03-01T10:00:03Z", "revision": "1-1"}"#;
+        let job: Job = serde_json::from_str(text).unwrap();
+        assert_eq!(decode_job(&encode_job(&job).unwrap(), 1).unwrap(), job);
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_by_name_and_junk_as_damage() {
+        let kind = |bytes: &[u8]| decode_head(bytes).unwrap_err().kind();
+        assert_eq!(kind(&[VERSION + 1, 0]), ErrorKind::StoreTooNew);
+        assert_eq!(kind(&[0, 0]), ErrorKind::StoreDamaged);
+        assert_eq!(kind(&[]), ErrorKind::StoreDamaged);
+        let head = Head { format: 1, epoch: 2, horizon: Timestamp::MIN, is_clean: true };
+        let mut bytes = encode_head(&head).unwrap();
+        assert_eq!(decode_head(&bytes).unwrap(), head);
+        bytes.push(0);
+        assert_eq!(kind(&bytes), ErrorKind::StoreDamaged, "a byte too many");
+    }
+}

@@ -1,0 +1,88 @@
+//! Counts by kind and state, kept up with each change.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::job::{Job, Revision, State};
+use crate::timestamp::Timestamp;
+
+const STATES: usize = State::ALL.len();
+
+/// The counts as they are kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    by_kind: BTreeMap<String, [u64; STATES]>,
+}
+
+fn slot(state: State) -> usize {
+    match state {
+        State::Queued => 0,
+        State::Running => 1,
+        State::Paused => 2,
+        State::Success => 3,
+        State::Failure => 4,
+    }
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, job: &Job) {
+        if !self.by_kind.contains_key(&job.kind) {
+            self.by_kind.insert(job.kind.clone(), [0; STATES]);
+        }
+        if let Some(count) = self.count(job) {
+            *count += 1;
+        }
+    }
+
+    /// Takes back a job that was added before.
+    pub(crate) fn take(&mut self, job: &Job) {
+        let Some(count) = self.count(job) else { return };
+        *count -= 1;
+        // A kind without jobs goes, so that kinds with a number in their name do not pile up.
+        if self.by_kind.get(&job.kind) == Some(&[0; STATES]) {
+            self.by_kind.remove(&job.kind);
+        }
+    }
+
+    fn count(&mut self, job: &Job) -> Option<&mut u64> {
+        self.by_kind.get_mut(&job.kind)?.get_mut(slot(job.state()))
+    }
+
+    pub(crate) fn into_counts(self, revision: Revision, horizon: Timestamp) -> Counts {
+        Counts { by_kind: self.by_kind, revision, horizon }
+    }
+}
+
+/// How many jobs there are, by kind and state: exact, at one revision and horizon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    by_kind: BTreeMap<String, [u64; STATES]>,
+    /// The revision at which they were counted.
+    pub revision: Revision,
+    /// The horizon at which they were counted: no job that expired by then is among them.
+    pub horizon: Timestamp,
+}
+
+impl Counts {
+    /// All jobs.
+    pub fn total(&self) -> u64 {
+        self.by_kind.values().flatten().sum()
+    }
+
+    /// Jobs in this state.
+    pub fn of_state(&self, state: State) -> u64 {
+        self.by_kind.values().filter_map(|counts| counts.get(slot(state))).sum()
+    }
+
+    /// Jobs of this kind (empty: those without one) in this state.
+    pub fn of(&self, kind: &str, state: State) -> u64 {
+        let counts = self.by_kind.get(kind);
+        counts.and_then(|counts| counts.get(slot(state))).copied().unwrap_or(0)
+    }
+
+    /// The kinds that have jobs; the empty one stands for jobs without a kind.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.by_kind.keys().map(String::as_str)
+    }
+}

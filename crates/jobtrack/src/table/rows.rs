@@ -1,0 +1,149 @@
+//! Rows in order of uuid, in chunks that snapshots share.
+//!
+//! A snapshot is one more reference to the whole. The first change after it copies the list of
+//! chunks, and each change copies the chunk it touches unless nobody else holds it: so a reader
+//! costs a writer some microseconds, whatever it does and however long it takes.
+
+use std::sync::Arc;
+
+use crate::job::{Job, JobId};
+
+/// Most rows in a chunk: a compromise between the copy of a chunk (256 reference counts) and the
+/// copy of the list of chunks (4,000 of them at a million jobs).
+const CHUNK_ROWS: usize = 256;
+
+/// One job with its place in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// The job.
+    pub(crate) job: Arc<Job>,
+    /// The growing number under which its record stands.
+    pub(crate) key: u64,
+    /// The number of the commit that wrote its record.
+    pub(crate) stored: u64,
+}
+
+impl Row {
+    fn id(&self) -> JobId {
+        self.job.uuid
+    }
+}
+
+/// Rows sorted by uuid. No chunk is empty.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    chunks: Vec<Chunk>,
+    len: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Chunk {
+    /// A copy of the first row's id, so that finding a chunk does not open every chunk on the way.
+    first: JobId,
+    rows: Arc<Vec<Row>>,
+}
+
+impl Chunk {
+    fn of(rows: Vec<Row>) -> Option<Chunk> {
+        let first = rows.first()?.id();
+        Some(Chunk { first, rows: Arc::new(rows) })
+    }
+
+    fn find(&self, id: JobId) -> Result<usize, usize> {
+        self.rows.binary_search_by_key(&id, Row::id)
+    }
+}
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The index of the only chunk that may hold the id.
+    fn chunk_of(&self, id: JobId) -> Option<usize> {
+        self.chunks.partition_point(|chunk| chunk.first <= id).checked_sub(1)
+    }
+
+    pub(crate) fn get(&self, id: JobId) -> Option<&Row> {
+        let chunk = self.chunks.get(self.chunk_of(id)?)?;
+        chunk.rows.get(chunk.find(id).ok()?)
+    }
+
+    /// Puts the row in and returns the one that it replaces.
+    pub(crate) fn put(&mut self, row: Row) -> Option<Row> {
+        let id = row.id();
+        // An id before every other goes into the first chunk.
+        let at = self.chunk_of(id).unwrap_or(0);
+        let is_last = at + 1 >= self.chunks.len();
+        let Some(chunk) = self.chunks.get_mut(at) else {
+            self.chunks.extend(Chunk::of(vec![row]));
+            self.len = 1;
+            return None;
+        };
+        match chunk.find(id) {
+            Ok(index) => {
+                let slot = Arc::make_mut(&mut chunk.rows).get_mut(index)?;
+                Some(std::mem::replace(slot, row))
+            }
+            Err(index) => {
+                self.len += 1;
+                let is_full = chunk.rows.len() >= CHUNK_ROWS;
+                // Most ids are of version 7 and come in order: the full last chunk stays full.
+                if is_full && is_last && index == chunk.rows.len() {
+                    self.chunks.extend(Chunk::of(vec![row]));
+                    return None;
+                }
+                let rows = Arc::make_mut(&mut chunk.rows);
+                rows.insert(index, row);
+                let upper = if is_full { rows.split_off(CHUNK_ROWS / 2) } else { Vec::new() };
+                chunk.first = chunk.first.min(id);
+                if let Some(upper) = Chunk::of(upper) {
+                    self.chunks.insert(at + 1, upper);
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes the row out.
+    pub(crate) fn remove(&mut self, id: JobId) -> Option<Row> {
+        let at = self.chunk_of(id)?;
+        let chunk = self.chunks.get_mut(at)?;
+        let index = chunk.find(id).ok()?;
+        let rows = Arc::make_mut(&mut chunk.rows);
+        let row = rows.remove(index);
+        self.len -= 1;
+        match rows.first() {
+            None => {
+                self.chunks.remove(at);
+            }
+            Some(first) => {
+                chunk.first = first.id();
+                self.join_with_next(at);
+            }
+        }
+        Some(row)
+    }
+
+    /// Joins a chunk with the next one where both together fill no more than half a chunk, so that
+    /// scattered removals do not leave a list of nearly empty chunks.
+    fn join_with_next(&mut self, at: usize) {
+        let Some([chunk, next]) = self.chunks.get_mut(at..at + 2) else { return };
+        if chunk.rows.len() + next.rows.len() > CHUNK_ROWS / 2 {
+            return;
+        }
+        let rows = Arc::make_mut(&mut chunk.rows);
+        rows.extend(next.rows.iter().cloned());
+        self.chunks.remove(at + 1);
+    }
+
+    /// The rows after this id, or all of them.
+    pub(crate) fn after(&self, after: Option<JobId>) -> impl Iterator<Item = &Row> {
+        let start = after.and_then(|id| self.chunk_of(id)).unwrap_or(0);
+        self.chunks
+            .iter()
+            .skip(start)
+            .flat_map(|chunk| chunk.rows.iter())
+            .skip_while(move |row| after.is_some_and(|after| row.id() <= after))
+    }
+}

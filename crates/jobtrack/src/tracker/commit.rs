@@ -1,0 +1,253 @@
+//! Commits: one at a time, stored first and seen after.
+
+use super::group::{Answers, Group, NextKeys, head_write};
+use super::ticket::Entry;
+use super::{Applied, Found, Inner, Maintained, View};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Batch, CommitError, Durability};
+use crate::timestamp::Timestamp;
+
+/// Each commit sweeps at least so many jobs if they are due, and at least twice what it decides: so
+/// sweeping keeps pace with whatever load there is.
+const SWEEP_AT_LEAST: usize = 64;
+
+/// What only whoever commits may touch.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) keys: NextKeys,
+    pub(super) status: Status,
+}
+
+/// Whether changes are taken.
+#[derive(Debug, Clone)]
+pub(super) enum Status {
+    Open,
+    /// A commit is on its way. Found by another, it was ended by a panic.
+    Committing,
+    /// The outcome of a commit is not known.
+    Unsettled(Error),
+    Closed,
+}
+
+impl Status {
+    fn check(&self) -> Result<()> {
+        match self {
+            Status::Open => Ok(()),
+            Status::Committing => Err(Error::new(
+                ErrorKind::Unsettled,
+                "no change is taken until the store is opened again: a commit ended in a panic",
+            )),
+            Status::Unsettled(cause) => Err(Error::new(
+                ErrorKind::Unsettled,
+                format!("no change is taken until the store is opened again: {cause}"),
+            )),
+            Status::Closed => Err(Error::new(ErrorKind::Closed, "the tracker was closed")),
+        }
+    }
+}
+
+impl Inner {
+    /// Decides and commits these commands as one group, and answers each.
+    pub(super) fn commit_group(&self, entries: &[Entry]) {
+        let mut driver = self.driver.lock();
+        if let Err(error) = driver.status.check() {
+            entries.iter().for_each(|entry| entry.slot.fill(Err(error.clone())));
+            return;
+        }
+        let sweep = SWEEP_AT_LEAST.max(2 * entries.len());
+        let (answers, _) = self.commit(&mut driver, entries, sweep, Durability::Deferred);
+        drop(driver);
+        // A refusal that rests on an expiry must hold for ever, as any other answer.
+        let says_gone = |answer: &Result<Applied>| {
+            let kind = answer.as_ref().map_err(Error::kind).err();
+            use ErrorKind::{AlreadyExists, Gone, NotFound};
+            matches!(kind, Some(Gone | NotFound | AlreadyExists))
+        };
+        if answers.iter().any(|(_, answer)| says_gone(answer)) {
+            self.hide(self.time.now());
+        }
+        for (slot, answer) in answers {
+            slot.fill(answer);
+        }
+    }
+
+    /// Sweeps up to `budget` jobs and tombstones in a commit of their own.
+    pub(super) fn sweep(&self, budget: usize) -> Result<Maintained> {
+        let mut driver = self.driver.lock();
+        driver.status.check()?;
+        let (_, swept) = self.commit(&mut driver, &[], budget, Durability::Deferred);
+        let mut maintained = swept?;
+        let table = &self.view.read().table;
+        let now = self.time.now();
+        let tombstones_due = table.tombstones.due(now, self.options.tombstones.at_most).next();
+        maintained.more = tombstones_due.is_some() || table.due(now).next().is_some();
+        Ok(maintained)
+    }
+
+    /// Makes everything committed so far survive a crash.
+    pub(super) fn sync(&self) -> Result<()> {
+        let mut driver = self.driver.lock();
+        driver.status.check()?;
+        if !self.view.read().has_deferred {
+            return Ok(());
+        }
+        self.store_head(&mut driver, self.time.now(), false)
+    }
+
+    /// Stores the horizon, so that an answer that hides what is due by then holds for ever.
+    ///
+    /// A store that fails here takes no change any more, or fails the next one as well; the answer
+    /// is right all the same, and only a crash together with a clock set back could undo it.
+    pub(super) fn hide_until(&self, horizon: Timestamp) {
+        let mut driver = self.driver.lock();
+        let hides_more = self.view.read().hides_more(horizon);
+        if driver.status.check().is_ok() && hides_more {
+            let (_, _stored) = self.commit(&mut driver, &[], SWEEP_AT_LEAST, Durability::Synced);
+        }
+    }
+
+    pub(super) fn close(&self) -> Result<()> {
+        let mut driver = self.driver.lock();
+        match &driver.status {
+            Status::Closed => return Ok(()),
+            status => status.check()?,
+        }
+        self.store_head(&mut driver, self.time.now(), true)?;
+        driver.status = Status::Closed;
+        drop(driver);
+        self.waiters.close();
+        Ok(())
+    }
+
+    fn commit(
+        &self,
+        driver: &mut Driver,
+        entries: &[Entry],
+        sweep: usize,
+        at_least: Durability,
+    ) -> (Answers, Result<Maintained>) {
+        let now = self.time.moment();
+        // Nobody but the holder of the driver writes to the table, so what is decided upon it here
+        // still holds when it is published below.
+        let view = self.view.read();
+        let revision = view.table.revision;
+        let mut group = Group::new(&view.table, &self.options, self.time.clock(), now, driver.keys);
+        group.sweep(sweep);
+        for entry in entries {
+            group.decide(entry);
+        }
+        let durability = at_least.max(group.durability());
+        let nothing_to_sync = durability == Durability::Deferred || !view.has_deferred;
+        let nothing_to_store =
+            group.is_empty() && nothing_to_sync && at_least == Durability::Deferred;
+        let prepared = match group.prepare() {
+            Ok(prepared) => prepared,
+            Err((error, slots)) => {
+                let answers = slots.into_iter().map(|slot| (slot, Err(error.clone()))).collect();
+                return (answers, Err(error));
+            }
+        };
+        drop(view);
+        let plan = prepared.plan;
+        if nothing_to_store {
+            return (plan.without_commit(revision), Ok(Maintained::default()));
+        }
+        match self.store_batch(driver, &prepared.batch, durability) {
+            Err(error) => (plan.failed(&error, revision), Err(error)),
+            Ok(number) => {
+                driver.keys = plan.keys;
+                let swept_until = plan.swept_until;
+                let maintained = Maintained {
+                    expired: plan.swept,
+                    tombstones: plan.forgotten_tombstones(),
+                    more: false,
+                };
+                let mut view = self.view.write();
+                view.stored(durability, now.engine, swept_until);
+                let (answers, ended) = plan.publish(&mut view.table, number);
+                let revision = view.table.revision;
+                drop(view);
+                if !self.waiters.is_empty() {
+                    for job in ended {
+                        self.waiters.tell(&Found { job, revision, horizon: now.engine });
+                    }
+                }
+                (answers, Ok(maintained))
+            }
+        }
+    }
+
+    /// Stores the engine's own record alone.
+    fn store_head(&self, driver: &mut Driver, horizon: Timestamp, is_clean: bool) -> Result<()> {
+        let epoch = self.view.read().table.revision.epoch;
+        let batch = Batch {
+            id: self.time.clock().new_id(),
+            expectations: Vec::new(),
+            writes: vec![head_write(epoch, horizon, is_clean)?],
+        };
+        let number = self.store_batch(driver, &batch, Durability::Synced)?;
+        let mut view = self.view.write();
+        view.table.revision.number = number;
+        view.stored(Durability::Synced, horizon, None);
+        Ok(())
+    }
+
+    fn store_batch(
+        &self,
+        driver: &mut Driver,
+        batch: &Batch,
+        durability: Durability,
+    ) -> Result<u64> {
+        driver.status = Status::Committing;
+        let stored = self.store.commit(batch, durability);
+        driver.status = Status::Open;
+        stored.map_err(|error| driver.failed(error))
+    }
+}
+
+impl View {
+    /// Whether an answer at this horizon hides a job that a crash could bring back.
+    pub(super) fn hides_more(&self, horizon: Timestamp) -> bool {
+        self.swept_unsynced.is_some_and(|swept| swept > self.durable_horizon)
+            || self.table.expires_between(self.durable_horizon, horizon)
+    }
+
+    fn stored(
+        &mut self,
+        durability: Durability,
+        horizon: Timestamp,
+        swept_until: Option<Timestamp>,
+    ) {
+        match durability {
+            Durability::Deferred => {
+                self.has_deferred = true;
+                self.swept_unsynced = self.swept_unsynced.max(swept_until);
+            }
+            Durability::Synced => {
+                self.has_deferred = false;
+                self.swept_unsynced = None;
+                self.durable_horizon = self.durable_horizon.max(horizon);
+            }
+        }
+    }
+}
+
+impl Driver {
+    fn failed(&mut self, error: CommitError) -> Error {
+        match error {
+            CommitError::Failed(error) => error,
+            CommitError::Conflict(expectation) => Error::new(
+                ErrorKind::Conflict,
+                format!("another writer changed a record of space {}", expectation.space.name()),
+            ),
+            CommitError::Unknown(cause) => {
+                self.status = Status::Unsettled(cause.clone());
+                Error::new(
+                    ErrorKind::OutcomeUnknown,
+                    format!("open the store again to know whether it was stored: {cause}"),
+                )
+                .with_source(cause)
+            }
+        }
+    }
+}

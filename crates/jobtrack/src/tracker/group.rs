@@ -1,0 +1,502 @@
+//! One commit in the making: commands decided in turn, what is due swept, and the batch of it all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ticket::{Entry, Slot};
+use super::{Applied, Options};
+use crate::clock::Clock;
+use crate::command::{Change, Command};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{Job, JobId, Revision};
+use crate::lifecycle::{self, Asked, Moment, Outcome};
+use crate::store::{
+    Batch, Durability, Expectation, Head, Space, Tombstone, Write, encode_head, encode_job,
+    encode_tombstone,
+};
+use crate::table::{Row, Table};
+use crate::timestamp::Timestamp;
+
+/// The key of the engine's own record.
+pub(super) const HEAD_KEY: &[u8] = b"head";
+
+/// The growing numbers under which the next records will stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NextKeys {
+    pub(super) job: u64,
+    pub(super) tombstone: u64,
+}
+
+/// One commit in the making, upon a table that does not change meanwhile.
+pub(super) struct Group<'a> {
+    table: &'a Table,
+    options: &'a Options,
+    clock: &'a dyn Clock,
+    now: Moment,
+    epoch: u64,
+    keys: NextKeys,
+    /// What the group has made of each job it touched.
+    touched: HashMap<JobId, Touched>,
+    /// Every job that the group made, in turn; a later one of the same job replaces the earlier.
+    made: Vec<Job>,
+    buried: Vec<(u64, Tombstone)>,
+    forgotten_tombstones: Vec<(u64, JobId)>,
+    decided: Vec<(Arc<Slot>, Decided)>,
+    durability: Durability,
+    created: usize,
+    removed: usize,
+    /// The latest expiry among the jobs swept.
+    swept_until: Option<Timestamp>,
+    swept: usize,
+}
+
+struct Touched {
+    key: u64,
+    /// The number of the commit that wrote the record before; None for a new job.
+    stored: Option<u64>,
+    /// Its place among those made; None if it is gone.
+    now: Option<usize>,
+}
+
+enum Decided {
+    /// Refused. A refusal that rests on what this group has changed holds only if it is committed.
+    Refused(Error, RestsOn),
+    /// The job as the table has it was asked to be what it is.
+    Unchanged(Arc<Job>),
+    /// A job that the group made.
+    Made(usize),
+    /// A job that the group took away, as it last stood.
+    Gone(Arc<Job>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RestsOn {
+    Table,
+    Group,
+}
+
+/// A group that is ready to be committed.
+pub(super) struct Prepared {
+    pub(super) batch: Batch,
+    pub(super) plan: Plan,
+}
+
+/// What is to be done once the batch is committed, or has failed.
+pub(super) struct Plan {
+    touched: HashMap<JobId, Touched>,
+    made: Vec<Job>,
+    buried: Vec<(u64, Tombstone)>,
+    forgotten_tombstones: Vec<(u64, JobId)>,
+    decided: Vec<(Arc<Slot>, Decided)>,
+    pub(super) keys: NextKeys,
+    pub(super) swept_until: Option<Timestamp>,
+    pub(super) swept: usize,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(
+        table: &'a Table,
+        options: &'a Options,
+        clock: &'a dyn Clock,
+        now: Moment,
+        keys: NextKeys,
+    ) -> Self {
+        Group {
+            table,
+            options,
+            clock,
+            now,
+            epoch: table.revision.epoch,
+            keys,
+            touched: HashMap::new(),
+            made: Vec::new(),
+            buried: Vec::new(),
+            forgotten_tombstones: Vec::new(),
+            decided: Vec::new(),
+            durability: Durability::Deferred,
+            created: 0,
+            removed: 0,
+            swept_until: None,
+            swept: 0,
+        }
+    }
+
+    /// Takes up to `budget` jobs and as many tombstones whose time is up.
+    pub(super) fn sweep(&mut self, budget: usize) {
+        let table = self.table;
+        let due = table.tombstones.due(self.now.engine, self.options.tombstones.at_most);
+        self.forgotten_tombstones.extend(due.take(budget));
+        for row in table.due(self.now.engine).take(budget) {
+            let job = &row.job;
+            self.swept_until = self.swept_until.max(job.expire_time());
+            self.swept += 1;
+            self.bury(job, row.key, Some(row.stored), false);
+        }
+    }
+
+    /// Decides one command.
+    pub(super) fn decide(&mut self, entry: &Entry) {
+        let Command { change, durability, .. } = &entry.command;
+        let decided = match change {
+            Change::Create(new) => {
+                let id = new.uuid.unwrap_or_else(|| JobId::from_uuid(self.clock.new_id()));
+                let retention = self.options.retention;
+                let now = self.now;
+                self.add(id, || Ok(lifecycle::create(new, id, retention, now)))
+            }
+            Change::Import(parts) => {
+                let now = self.now;
+                self.add(parts.uuid, || lifecycle::import(parts, now))
+            }
+            Change::Update(id, update) => {
+                let asked = Asked { by: &entry.command.actor, reason: &entry.command.reason };
+                self.update(*id, &entry.command, |job, now| {
+                    lifecycle::decide(job, update, asked, now)
+                })
+            }
+        };
+        // Who hears that what was asked is so already may rely on it like any other.
+        if !matches!(decided, Decided::Refused(..)) {
+            self.durability = self.durability.max(*durability);
+        }
+        self.decided.push((Arc::clone(&entry.slot), decided));
+    }
+
+    fn add(&mut self, id: JobId, make: impl FnOnce() -> Result<Job>) -> Decided {
+        let rests_on = self.rests_on(id);
+        if let Err(error) = self.check_free(id) {
+            return Decided::Refused(error.with_field("uuid").with_job(id), rests_on);
+        }
+        let held = (self.table.len() + self.created).saturating_sub(self.removed);
+        if held >= self.options.limits.jobs {
+            let error = Error::new(
+                ErrorKind::LimitExceeded,
+                format!("{held} jobs are held, at most {} may be", self.options.limits.jobs),
+            );
+            return Decided::Refused(error.with_job(id), RestsOn::Group);
+        }
+        match make() {
+            Err(error) => Decided::Refused(error, RestsOn::Table),
+            Ok(job) => {
+                let (key, stored) = self.place_for(id);
+                self.created += 1;
+                self.make(key, stored, job)
+            }
+        }
+    }
+
+    /// Where a new job's record goes: in place of one that nobody can see any more, or behind all.
+    fn place_for(&mut self, id: JobId) -> (u64, Option<u64>) {
+        if let Some(touched) = self.touched.get(&id) {
+            return (touched.key, touched.stored);
+        }
+        if let Some(row) = self.table.row(id) {
+            // That it is gone for good is a part of the answer.
+            self.durability = Durability::Synced;
+            self.removed += 1;
+            return (row.key, Some(row.stored));
+        }
+        let key = self.keys.job;
+        self.keys.job += 1;
+        (key, None)
+    }
+
+    fn update(
+        &mut self,
+        id: JobId,
+        command: &Command,
+        decide: impl FnOnce(&Job, Moment) -> Result<Outcome>,
+    ) -> Decided {
+        let rests_on = self.rests_on(id);
+        let (job, key, stored) = match self.find(id) {
+            Ok(found) => found,
+            Err(error) => return Decided::Refused(error, rests_on),
+        };
+        if let Some(expected) = command.expected
+            && (rests_on == RestsOn::Group || job.revision != expected)
+        {
+            let error = Error::new(
+                ErrorKind::Conflict,
+                format!("the job is not at revision {expected} any more"),
+            );
+            return Decided::Refused(error.with_job(id), rests_on);
+        }
+        match decide(&job, self.now) {
+            Err(error) => Decided::Refused(error, rests_on),
+            Ok(Outcome::Unchanged) => match self.touched.get(&id).and_then(|touched| touched.now) {
+                Some(made) => Decided::Made(made),
+                None => Decided::Unchanged(job),
+            },
+            Ok(Outcome::Changed(next)) => self.make(key, stored, *next),
+            Ok(Outcome::Forgotten) => {
+                self.bury(&job, key, stored, true);
+                Decided::Gone(job)
+            }
+        }
+    }
+
+    fn rests_on(&self, id: JobId) -> RestsOn {
+        if self.touched.contains_key(&id) { RestsOn::Group } else { RestsOn::Table }
+    }
+
+    /// The job as it stands in this group, with its key and the commit that wrote it.
+    fn find(&self, id: JobId) -> Result<(Arc<Job>, u64, Option<u64>)> {
+        if let Some(touched) = self.touched.get(&id) {
+            return match touched.now.and_then(|made| self.made.get(made)) {
+                // With a retention of zero a job is gone as soon as it ends.
+                Some(job) if job.is_expired(self.now.engine) => {
+                    Err(expired(job, self.options, self.now.engine))
+                }
+                Some(job) => Ok((Arc::new(job.clone()), touched.key, touched.stored)),
+                None => Err(self.gone(id)),
+            };
+        }
+        match self.table.row(id) {
+            Some(row) if row.job.is_expired(self.now.engine) => {
+                Err(expired(&row.job, self.options, self.now.engine))
+            }
+            Some(row) => Ok((Arc::clone(&row.job), row.key, Some(row.stored))),
+            None => Err(self.gone(id)),
+        }
+    }
+
+    /// Why there is no such job.
+    fn gone(&self, id: JobId) -> Error {
+        let of_group = self.buried.iter().map(|(_, tombstone)| tombstone);
+        let tombstone = of_group
+            .rev()
+            .find(|tombstone| tombstone.uuid == id)
+            .or_else(|| self.table.tombstones.get(id, self.now.engine));
+        match tombstone {
+            Some(tombstone) => gone(tombstone),
+            None => not_found(id),
+        }
+    }
+
+    fn check_free(&self, id: JobId) -> Result<()> {
+        match self.find(id) {
+            Ok(_) => Err(Error::new(ErrorKind::AlreadyExists, "a job has this uuid already")),
+            Err(error) if error.kind() == ErrorKind::Gone => Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("the uuid is not free yet: {}", error.message()),
+            )),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn make(&mut self, key: u64, stored: Option<u64>, mut job: Job) -> Decided {
+        let id = job.uuid;
+        // The number is the store's to give; it is set when the batch is committed.
+        job.revision = Revision { epoch: self.epoch, number: 0 };
+        let made = self.made.len();
+        self.made.push(job);
+        self.touched.insert(id, Touched { key, stored, now: Some(made) });
+        Decided::Made(made)
+    }
+
+    fn bury(&mut self, job: &Job, key: u64, stored: Option<u64>, was_deleted: bool) {
+        let engine = self.now.engine;
+        let tombstone = tombstone(job, self.options, engine, was_deleted);
+        // A uuid that was free again may still have the record of its earlier tombstone.
+        if let Some(before) = self.table.tombstones.key(job.uuid)
+            && !self.forgotten_tombstones.contains(&(before, job.uuid))
+        {
+            self.forgotten_tombstones.push((before, job.uuid));
+        }
+        self.touched.insert(job.uuid, Touched { key, stored, now: None });
+        self.removed += 1;
+        if tombstone.until > engine {
+            self.buried.push((self.keys.tombstone, tombstone));
+            self.keys.tombstone += 1;
+        }
+    }
+
+    /// The batch, with the horizon that goes with every commit.
+    pub(super) fn prepare(self) -> Result<Prepared, (Error, Vec<Arc<Slot>>)> {
+        match self.batch() {
+            Err(error) => Err((error, self.decided.into_iter().map(|(slot, _)| slot).collect())),
+            Ok(batch) => Ok(Prepared {
+                batch,
+                plan: Plan {
+                    touched: self.touched,
+                    made: self.made,
+                    buried: self.buried,
+                    forgotten_tombstones: self.forgotten_tombstones,
+                    decided: self.decided,
+                    keys: self.keys,
+                    swept_until: self.swept_until,
+                    swept: self.swept,
+                },
+            }),
+        }
+    }
+
+    fn batch(&self) -> Result<Batch> {
+        let mut batch = Batch {
+            id: self.clock.new_id(),
+            expectations: Vec::with_capacity(self.touched.len()),
+            writes: Vec::with_capacity(self.touched.len() + self.buried.len() + 1),
+        };
+        for touched in self.touched.values() {
+            let key = touched.key.to_be_bytes().to_vec();
+            let value = match touched.now.and_then(|made| self.made.get(made)) {
+                None if touched.stored.is_none() => continue, // Made and gone within the group.
+                None => None,
+                Some(job) => Some(encode_job(job)?),
+            };
+            let space = Space::Job;
+            batch.expectations.push(Expectation {
+                space,
+                key: key.clone(),
+                revision: touched.stored,
+            });
+            batch.writes.push(Write { space, key, value });
+        }
+        let space = Space::Tombstone;
+        for (key, tombstone) in &self.buried {
+            let value = Some(encode_tombstone(tombstone)?);
+            batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value });
+        }
+        for (key, _) in &self.forgotten_tombstones {
+            batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value: None });
+        }
+        batch.writes.push(head_write(self.epoch, self.now.engine, false)?);
+        Ok(batch)
+    }
+
+    /// The strongest durability among the commands.
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.buried.is_empty() && self.forgotten_tombstones.is_empty()
+    }
+}
+
+/// The write of the engine's own record.
+pub(super) fn head_write(epoch: u64, horizon: Timestamp, is_clean: bool) -> Result<Write> {
+    let head = Head { format: crate::store::FORMAT, epoch, horizon, is_clean };
+    Ok(Write { space: Space::Meta, key: HEAD_KEY.to_vec(), value: Some(encode_head(&head)?) })
+}
+
+/// The answers of a plan that was carried out: to be given once everything is visible.
+pub(super) type Answers = Vec<(Arc<Slot>, Result<Applied>)>;
+
+impl Plan {
+    pub(super) fn forgotten_tombstones(&self) -> usize {
+        self.forgotten_tombstones.len()
+    }
+
+    /// Makes the table what the committed batch says, and returns the answers to give and the jobs
+    /// that have ended.
+    pub(super) fn publish(self, table: &mut Table, number: u64) -> (Answers, Vec<Arc<Job>>) {
+        let revision = Revision { epoch: table.revision.epoch, number };
+        let made: Vec<Arc<Job>> = self
+            .made
+            .into_iter()
+            .map(|mut job| {
+                job.revision = revision;
+                Arc::new(job)
+            })
+            .collect();
+        let mut ended = Vec::new();
+        for (id, touched) in self.touched {
+            match touched.now.and_then(|index| made.get(index)) {
+                Some(job) => {
+                    if job.state().is_terminal() {
+                        ended.push(Arc::clone(job));
+                    }
+                    let job = Arc::clone(job);
+                    table.put(Row { job, key: touched.key, stored: number });
+                }
+                None => {
+                    table.remove(id);
+                }
+            }
+        }
+        for (_, id) in self.forgotten_tombstones {
+            table.tombstones.remove(id);
+        }
+        for (key, tombstone) in self.buried {
+            table.tombstones.put(key, tombstone);
+        }
+        table.revision = revision;
+        let answers = self
+            .decided
+            .into_iter()
+            .map(|(slot, decided)| (slot, decided.answer(&made, revision)))
+            .collect();
+        (answers, ended)
+    }
+
+    /// The answers when nothing was to be committed.
+    pub(super) fn without_commit(self, revision: Revision) -> Answers {
+        let answer = |(slot, decided): (_, Decided)| (slot, decided.answer(&[], revision));
+        self.decided.into_iter().map(answer).collect()
+    }
+
+    /// The answers when the commit failed: what rests on the table alone still holds.
+    pub(super) fn failed(self, error: &Error, revision: Revision) -> Answers {
+        let answer = |(slot, decided): (_, Decided)| match decided {
+            Decided::Refused(_, RestsOn::Table) | Decided::Unchanged(_) => {
+                (slot, decided.answer(&[], revision))
+            }
+            _ => (slot, Err(error.clone())),
+        };
+        self.decided.into_iter().map(answer).collect()
+    }
+}
+
+impl Decided {
+    fn answer(self, made: &[Arc<Job>], revision: Revision) -> Result<Applied> {
+        match self {
+            Decided::Refused(error, _) => Err(error),
+            Decided::Unchanged(job) | Decided::Gone(job) => Ok(Applied { job, revision }),
+            Decided::Made(index) => match made.get(index) {
+                Some(job) => Ok(Applied { job: Arc::clone(job), revision }),
+                // Indices come from `Group::make`, and nothing is taken out of what it made.
+                None => Err(Error::new(ErrorKind::StoreFailed, "the group lost a job")),
+            },
+        }
+    }
+}
+
+pub(super) fn not_found(id: JobId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no job {id}")).with_job(id)
+}
+
+/// What is said of a job whose time was up before this horizon, whether it was swept or not: an
+/// answer must not depend on that.
+pub(super) fn expired(job: &Job, options: &Options, horizon: Timestamp) -> Error {
+    let tombstone = tombstone(job, options, horizon, false);
+    if tombstone.until > horizon { gone(&tombstone) } else { not_found(job.uuid) }
+}
+
+/// What stays of a job that is deleted now, or whose time was up.
+fn tombstone(job: &Job, options: &Options, now: Timestamp, was_deleted: bool) -> Tombstone {
+    let gone_time = if was_deleted { now } else { job.expire_time().unwrap_or(now) };
+    Tombstone {
+        uuid: job.uuid,
+        scope: job.scope.clone(),
+        state: job.state(),
+        code: job.code(),
+        end_time: job.end_time().unwrap_or(job.update_time),
+        gone_time,
+        was_deleted,
+        until: gone_time.saturating_add(options.tombstones.keep),
+    }
+}
+
+pub(super) fn gone(tombstone: &Tombstone) -> Error {
+    let how = if tombstone.was_deleted { "was deleted" } else { "expired" };
+    Error::new(
+        ErrorKind::Gone,
+        format!(
+            "the job ended in {} at {} and {how} at {}",
+            tombstone.state, tombstone.end_time, tombstone.gone_time
+        ),
+    )
+    .with_job(tombstone.uuid)
+}

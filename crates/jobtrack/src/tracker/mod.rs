@@ -1,0 +1,546 @@
+//! Where the stages meet: the type that an embedder holds.
+//!
+//! A change goes: command → queue → group → lifecycle → store → table → answers. One caller at a
+//! time commits (`ticket` says who), the store comes first, and nothing is seen before it is stored
+//! ([`commit`]). A read takes a snapshot of the table and disturbs nobody.
+
+mod commit;
+mod group;
+mod open;
+mod ticket;
+mod time;
+mod waiters;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+pub use open::OpenReport;
+pub use ticket::Ticket;
+
+use self::commit::Driver;
+use self::ticket::{Entry, Queue, Slot};
+use self::time::EngineTime;
+use self::waiters::Waiters;
+use crate::clock::{Clock, SystemClock};
+use crate::command::{Command, Failure, NewJob, Report, Success};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{Action, DEFAULT_RETENTION, Job, JobId, Revision};
+use crate::limits::{Limits, RETENTION_SECONDS};
+use crate::query::{Count, Page, Query, Scan};
+use crate::store::Store;
+use crate::table::{Counts, Snapshot, Table};
+use crate::timestamp::Timestamp;
+
+/// Options of a tracker.
+///
+/// ```
+/// use std::time::Duration;
+/// use jobtrack::Options;
+///
+/// let options = Options { retention: Duration::from_secs(3600), ..Options::default() };
+/// assert_eq!(options.tombstones.keep, Duration::from_secs(3600));
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    /// Where time and ids come from: the machine unless told otherwise.
+    pub clock: Arc<dyn Clock>,
+    /// How long a job stays after its end unless it says otherwise itself: 300 seconds.
+    pub retention: Duration,
+    /// How long and how many tombstones stay.
+    pub tombstones: TombstoneOptions,
+    /// What is too long and too many.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            clock: Arc::new(SystemClock::new()),
+            retention: DEFAULT_RETENTION,
+            tombstones: TombstoneOptions::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("retention", &self.retention)
+            .field("tombstones", &self.tombstones)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long and how many tombstones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TombstoneOptions {
+    /// How long each stays after its job is gone: an hour.
+    pub keep: Duration,
+    /// How many stay at most: a million. The oldest go first.
+    pub at_most: usize,
+}
+
+impl Default for TombstoneOptions {
+    fn default() -> Self {
+        TombstoneOptions { keep: Duration::from_secs(3_600), at_most: 1_000_000 }
+    }
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The job after the command; a deleted one as it last stood.
+    pub job: Arc<Job>,
+    /// The commit that made it so.
+    pub revision: Revision,
+}
+
+/// A job that was found, and what the answer rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The job.
+    pub job: Arc<Job>,
+    /// The revision at which it was found.
+    pub revision: Revision,
+    /// The horizon: it had not expired by then.
+    pub horizon: Timestamp,
+}
+
+impl Deref for Found {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.job
+    }
+}
+
+/// What [`Tracker::maintain`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Maintained {
+    /// Expired jobs that were taken out.
+    pub expired: usize,
+    /// Tombstones that were taken out.
+    pub tombstones: usize,
+    /// Whether more is due.
+    pub more: bool,
+}
+
+/// Tracks jobs in a store.
+///
+/// A handle, cheap to clone, for any number of threads. The store is let go when the last clone is
+/// dropped; [`close`](Tracker::close) it before, to hear whether that went well.
+///
+/// ```
+/// use jobtrack::{ErrorKind, MemoryStore, NewJob, Options, State, Success, Tracker};
+///
+/// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+/// let job = tracker.create(NewJob::described("Backup of vol1"))?;
+/// tracker.start(job.uuid)?;
+/// tracker.report(job.uuid, "7 of 40 files")?;
+/// tracker.succeed(job.uuid, Success::with_message("40 files"))?;
+///
+/// let found = tracker.get(job.uuid)?;
+/// assert_eq!(found.state(), State::Success);
+/// assert_eq!(tracker.start(job.uuid).unwrap_err().kind(), ErrorKind::JobEnded);
+/// # Ok::<(), jobtrack::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Tracker(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    store: Box<dyn Store>,
+    time: EngineTime,
+    report: OpenReport,
+    view: RwLock<View>,
+    driver: Mutex<Driver>,
+    queue: Queue,
+    waiters: Waiters,
+}
+
+/// What readers see.
+struct View {
+    table: Table,
+    /// The horizon that is known to survive a crash.
+    durable_horizon: Timestamp,
+    /// Whether there are commits that are not synced yet.
+    has_deferred: bool,
+    /// The latest expiry among jobs that such commits swept.
+    swept_unsynced: Option<Timestamp>,
+}
+
+impl Tracker {
+    /// Opens a store, new or not: loads everything, and begins a new epoch if it was not closed
+    /// cleanly.
+    ///
+    /// # Errors
+    ///
+    /// `StoreTooNew`, `StoreForeign`, `StoreDamaged` (naming the record) for a store that cannot be
+    /// taken; whatever the store says; `LimitExceeded` for options beyond what is documented.
+    pub fn open(store: impl Store + 'static, options: Options) -> Result<Tracker> {
+        if options.retention > Duration::from_secs(RETENTION_SECONDS) {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("at most {RETENTION_SECONDS} s may be"),
+            )
+            .with_field("retention"));
+        }
+        open::open(Box::new(store), options).map(|inner| Tracker(Arc::new(inner)))
+    }
+
+    /// What opening found.
+    pub fn opened(&self) -> &OpenReport {
+        &self.0.report
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Makes a change and waits until it is as durable as the command asks.
+    ///
+    /// # Errors
+    ///
+    /// Every refusal: what the lifecycle forbids, what is over a limit, what is not found or gone.
+    /// Then nothing has changed. `OutcomeUnknown`: it may be stored, and no change is taken any more
+    /// until the store is opened again.
+    pub fn run(&self, command: Command) -> Result<Applied> {
+        match self.enqueue(command, true) {
+            Err(error) => Err(error),
+            Ok(slot) => self.0.lead_until(&slot),
+        }
+    }
+
+    /// Makes many changes, in turn, in as few commits as may be; each is answered for itself.
+    pub fn run_all(&self, commands: impl IntoIterator<Item = Command>) -> Vec<Result<Applied>> {
+        let slots: Vec<_> =
+            commands.into_iter().map(|command| self.enqueue(command, true)).collect();
+        slots.into_iter().map(|slot| self.0.lead_until(&slot?)).collect()
+    }
+
+    /// Queues a change and returns at once. It is decided when somebody drives.
+    ///
+    /// ```
+    /// use jobtrack::{Command, MemoryStore, NewJob, Options, Tracker};
+    ///
+    /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+    /// let ticket = tracker.submit(Command::create(NewJob::described("Backup")));
+    /// assert!(!ticket.is_decided());
+    /// assert_eq!(tracker.drive(), 1);
+    /// assert_eq!(ticket.wait()?.job.description, "Backup");
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    pub fn submit(&self, command: Command) -> Ticket {
+        match self.enqueue(command, false) {
+            Ok(slot) => Ticket(slot),
+            Err(error) => {
+                let slot = Arc::new(Slot::default());
+                slot.fill(Err(error));
+                Ticket(slot)
+            }
+        }
+    }
+
+    /// Commits what is queued, on this thread, and returns how many commands that were. If another
+    /// thread is committing, it goes on until the queue is empty, and this returns at once.
+    pub fn drive(&self) -> usize {
+        let Some(lead) = self.0.queue.lead_or_defer() else { return 0 };
+        let mut driven = 0;
+        loop {
+            let entries = lead.take();
+            if entries.is_empty() {
+                return driven;
+            }
+            driven += entries.len();
+            self.0.commit_group(&entries);
+        }
+    }
+
+    fn enqueue(&self, command: Command, can_lead: bool) -> Result<Arc<Slot>> {
+        command.check(&self.0.options.limits)?;
+        let slot = Arc::new(Slot::default());
+        self.0.queue.push(Entry { command, slot: Arc::clone(&slot), can_lead });
+        Ok(slot)
+    }
+
+    /// Makes a job known. See [`run`](Tracker::run) for this and all that follow.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` when the uuid is taken, also by a job that went lately; `LimitExceeded`.
+    pub fn create(&self, job: NewJob) -> Result<Arc<Job>> {
+        self.change(Command::create(job))
+    }
+
+    /// A worker begins a job.
+    ///
+    /// # Errors
+    ///
+    /// `NotQueued`, `JobEnded`.
+    pub fn start(&self, job: JobId) -> Result<Arc<Job>> {
+        self.change(Command::start(job))
+    }
+
+    /// A worker tells where a job stands.
+    ///
+    /// # Errors
+    ///
+    /// `JobEnded`.
+    pub fn report(&self, job: JobId, report: impl Into<Report>) -> Result<Arc<Job>> {
+        self.change(Command::report(job, report))
+    }
+
+    /// A worker has stopped for a while.
+    ///
+    /// # Errors
+    ///
+    /// `NotRunning`, `JobEnded`.
+    pub fn pause(&self, job: JobId) -> Result<Arc<Job>> {
+        self.change(Command::pause(job))
+    }
+
+    /// A worker goes on.
+    ///
+    /// # Errors
+    ///
+    /// `NotPaused`, `JobEnded`.
+    pub fn resume(&self, job: JobId) -> Result<Arc<Job>> {
+        self.change(Command::resume(job))
+    }
+
+    /// A worker is done.
+    ///
+    /// # Errors
+    ///
+    /// `NotRunning`, `JobEnded`.
+    pub fn succeed(&self, job: JobId, success: Success) -> Result<Arc<Job>> {
+        self.change(Command::succeed(job, success))
+    }
+
+    /// A worker gives up.
+    ///
+    /// # Errors
+    ///
+    /// `JobEnded`; `InvalidValue` for code 0, `Contradiction` for an error that says something else.
+    pub fn fail(&self, job: JobId, failure: Failure) -> Result<Arc<Job>> {
+        self.change(Command::fail(job, failure))
+    }
+
+    /// An operator asks for something. Unless the job answers for itself, it is so at once.
+    ///
+    /// # Errors
+    ///
+    /// `NotRunning`, `NotPaused`, `JobEnded`, `CannotPause`, `CannotCancel`, `CancelPending`.
+    pub fn request(&self, job: JobId, action: Action) -> Result<Arc<Job>> {
+        self.change(Command::request(job, action))
+    }
+
+    /// Lets a job stay at least so long after its end; counted from the end, and never shortened.
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded`.
+    pub fn extend(&self, job: JobId, retention: Duration) -> Result<Arc<Job>> {
+        self.change(Command::extend(job, retention))
+    }
+
+    /// Forgets a job that has ended; a tombstone stays for a while.
+    ///
+    /// # Errors
+    ///
+    /// `StillLive`.
+    pub fn delete(&self, job: JobId) -> Result<Arc<Job>> {
+        self.change(Command::delete(job))
+    }
+
+    fn change(&self, command: Command) -> Result<Arc<Job>> {
+        self.run(command).map(|applied| applied.job)
+    }
+
+    /// The job as it stands.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `Gone` when it expired or was deleted lately.
+    pub fn get(&self, id: JobId) -> Result<Found> {
+        let horizon = self.0.time.now();
+        let view = self.0.view.read();
+        let (error, may_return) = match view.table.row(id) {
+            Some(row) if row.job.is_expired(horizon) => {
+                (group::expired(&row.job, &self.0.options, horizon), true)
+            }
+            Some(row) => {
+                let job = Arc::clone(&row.job);
+                return Ok(Found { job, revision: view.table.revision, horizon });
+            }
+            None => {
+                let tombstone = view.table.tombstones.get(id, horizon);
+                let error = tombstone.map_or_else(|| group::not_found(id), group::gone);
+                (error, view.swept_unsynced.is_some())
+            }
+        };
+        drop(view);
+        if may_return {
+            // What is said to be gone must stay so, whatever happens to machine and clock.
+            self.0.hide(horizon);
+        }
+        Err(error)
+    }
+
+    /// A page of the jobs that match, in the order asked for.
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded` for a filter beyond the limits; `InvalidToken` for a token of another query;
+    /// `DeadlineExceeded` where the budget does not suffice and a part would be wrong.
+    pub fn query(&self, query: &Query) -> Result<Page> {
+        let snapshot = self.0.snapshot();
+        self.0.scan(&snapshot, |scan| scan.page(query))
+    }
+
+    /// How many jobs match.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Tracker::query).
+    pub fn count(&self, query: &Query) -> Result<Count> {
+        let snapshot = self.0.snapshot();
+        self.0.scan(&snapshot, |scan| scan.count(query))
+    }
+
+    /// How many jobs there are by kind and state. Kept up with each change, never scanned for.
+    pub fn counts(&self) -> Counts {
+        let horizon = self.0.horizon();
+        self.0.view.read().table.counts(horizon)
+    }
+
+    /// Waits until the job has ended, for so long at most, and returns it as it then stands.
+    ///
+    /// The time is real time, whatever clock the tracker has.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Gone`; `Closed` when the tracker is closed meanwhile.
+    pub fn wait(&self, id: JobId, timeout: Duration) -> Result<Found> {
+        let place = self.0.waiters.place(id);
+        let found = self.get(id)?;
+        if found.state().is_terminal() {
+            return Ok(found);
+        }
+        match place.wait(timeout) {
+            Some(ended) => ended,
+            None => self.get(id),
+        }
+    }
+
+    /// The revision of the latest commit.
+    pub fn revision(&self) -> Revision {
+        self.0.view.read().table.revision
+    }
+
+    /// Engine time: the later of the wall and the stored horizon at opening, monotonic after.
+    pub fn now(&self) -> Timestamp {
+        self.0.time.now()
+    }
+
+    /// Takes out up to `budget` jobs and as many tombstones whose time is up. Answers are right
+    /// without it; it returns memory and disk while no commits do.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn maintain(&self, budget: usize) -> Result<Maintained> {
+        self.0.sweep(budget)
+    }
+
+    /// Makes every change so far survive power loss, deferred ones included.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn sync(&self) -> Result<()> {
+        self.0.sync()
+    }
+
+    /// Marks the store as closed cleanly. Changes are refused from then on, reads go on; the store
+    /// itself is let go with the last handle.
+    ///
+    /// # Errors
+    ///
+    /// What the store says; then the next opening begins a new epoch.
+    pub fn close(&self) -> Result<()> {
+        self.0.close()
+    }
+}
+
+impl Inner {
+    /// Leads commits, or waits while others do, until the slot is filled.
+    fn lead_until(&self, slot: &Arc<Slot>) -> Result<Applied> {
+        loop {
+            if let Some(outcome) = slot.take() {
+                return outcome;
+            }
+            match self.queue.await_turn(slot) {
+                Err(outcome) => return outcome,
+                Ok(lead) => {
+                    while !slot.is_filled() || lead.must_go_on() {
+                        let entries = lead.take();
+                        if entries.is_empty() {
+                            break;
+                        }
+                        self.commit_group(&entries);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The horizon of an answer that begins now, with what it hides hidden for ever.
+    fn horizon(&self) -> Timestamp {
+        let horizon = self.time.now();
+        self.hide(horizon);
+        horizon
+    }
+
+    fn hide(&self, horizon: Timestamp) {
+        if self.view.read().hides_more(horizon) {
+            self.hide_until(horizon);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let horizon = self.horizon();
+        self.view.read().table.snapshot(horizon)
+    }
+
+    fn scan<T>(
+        &self,
+        snapshot: &Snapshot,
+        answer: impl FnOnce(Scan<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let monotonic = || self.time.clock().monotonic();
+        answer(Scan { snapshot, monotonic: &monotonic })
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let revision = self.view.try_read().map(|view| view.table.revision);
+        f.debug_struct("Tracker").field("revision", &revision).finish_non_exhaustive()
+    }
+}
+
+/// The last handle marks the store as closed cleanly. Who wants to hear of a failure calls
+/// [`Tracker::close`] before.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _unheard = self.close();
+    }
+}

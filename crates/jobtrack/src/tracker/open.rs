@@ -1,0 +1,203 @@
+//! Opening: everything loaded, the epoch settled, the clock anchored.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::commit::{Driver, Status};
+use super::group::{HEAD_KEY, NextKeys, head_write};
+use super::ticket::Queue;
+use super::time::EngineTime;
+use super::waiters::Waiters;
+use super::{Inner, Options, View};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::Revision;
+use crate::store::{
+    Batch, CommitError, Durability, FORMAT, Head, Space, Store, decode_head, decode_job,
+    decode_tombstone,
+};
+use crate::table::{Row, Table};
+
+/// What opening a store found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenReport {
+    /// The epoch that has begun, or goes on.
+    pub epoch: u64,
+    /// Whether the store was closed cleanly, or is new. Otherwise a new epoch has begun.
+    pub was_clean: bool,
+    /// Jobs that were loaded.
+    pub jobs: usize,
+    /// How many of them have expired while nobody had the store open.
+    pub expired: usize,
+    /// How far the wall clock stands after the stored horizon: the store was closed for so long,
+    /// or the clock was set forward meanwhile, which cannot be told apart.
+    pub downtime: Duration,
+    /// How far the wall clock stands before the stored horizon: it was set back. Engine time goes
+    /// on from the horizon, so nothing that had expired returns.
+    pub set_back: Duration,
+}
+
+impl fmt::Display for OpenReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} jobs in epoch {}", self.jobs, self.epoch)?;
+        if !self.was_clean {
+            f.write_str(", after an unclean stop")?;
+        }
+        if self.expired > 0 {
+            write!(f, ", {} of them expired meanwhile", self.expired)?;
+        }
+        if self.set_back > Duration::ZERO {
+            write!(
+                f,
+                "; the clock was set back by {} s, expiry goes on from where it was",
+                self.set_back.as_secs_f64()
+            )?;
+        } else if self.downtime >= Duration::from_secs(1) {
+            write!(f, "; {} s since it was last open", self.downtime.as_secs())?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
+    let head = match store.read(Space::Meta, HEAD_KEY)? {
+        None => None,
+        Some(record) => Some(decode_head(&record.value)?),
+    };
+    if let Some(head) = head
+        && head.format > FORMAT
+    {
+        return Err(Error::new(
+            ErrorKind::StoreTooNew,
+            format!("the store has format level {}, this build knows {FORMAT}", head.format),
+        ));
+    }
+    let mut loaded = Loaded::default();
+    let number = store.load(&mut |space, key, record| {
+        let key_number = || number_of(space, key);
+        match space {
+            Space::Job => loaded.job(key_number()?, &record.value, record.revision),
+            Space::Tombstone => loaded.tombstone(key_number()?, &record.value),
+            _ => Ok(()),
+        }
+        .map_err(|error| {
+            let named = format!("record {} of space {}", hex(key), space.name());
+            Error::new(error.kind(), error.to_string()).with_field(named)
+        })
+    })?;
+    if head.is_none() && number > 0 {
+        return Err(Error::new(
+            ErrorKind::StoreForeign,
+            "the store holds records, but not the one that every jobtrack store has",
+        ));
+    }
+    let clock = Arc::clone(&options.clock);
+    settle(store, options, &*clock, head, number, loaded)
+}
+
+/// Anchors engine time, begins an epoch if need be, and marks the store as open.
+fn settle(
+    store: Box<dyn Store>,
+    options: Options,
+    clock: &dyn Clock,
+    head: Option<Head>,
+    number: u64,
+    loaded: Loaded,
+) -> Result<Inner> {
+    let wall = clock.wall();
+    let head = head.unwrap_or(Head { format: FORMAT, epoch: 1, horizon: wall, is_clean: true });
+    // A crash may have taken commits that were never synced, and their numbers will come again.
+    let epoch = if head.is_clean { head.epoch } else { head.epoch + 1 };
+    let engine = wall.max(head.horizon);
+    let batch = Batch {
+        id: clock.new_id(),
+        expectations: Vec::new(),
+        writes: vec![head_write(epoch, engine, false)?],
+    };
+    let number_now = store.commit(&batch, Durability::Synced).map_err(|error| match error {
+        CommitError::Failed(error) | CommitError::Unknown(error) => error,
+        conflict @ CommitError::Conflict(_) => {
+            Error::new(ErrorKind::Conflict, conflict.to_string())
+        }
+    })?;
+    debug_assert!(number_now > number, "the store's contract: revisions rise");
+    let mut table = loaded.table;
+    table.revision = Revision { epoch, number: number_now };
+    let report = OpenReport {
+        epoch,
+        was_clean: head.is_clean,
+        jobs: table.len(),
+        expired: table.due(engine).count(),
+        downtime: wall.saturating_since(head.horizon),
+        set_back: head.horizon.saturating_since(wall),
+    };
+    Ok(Inner {
+        time: EngineTime::starting_at(engine, Arc::clone(&options.clock)),
+        options,
+        store,
+        report,
+        view: RwLock::new(View {
+            table,
+            durable_horizon: engine,
+            has_deferred: false,
+            swept_unsynced: None,
+        }),
+        driver: Mutex::new(Driver { keys: loaded.next, status: Status::Open }),
+        queue: Queue::default(),
+        waiters: Waiters::default(),
+    })
+}
+
+struct Loaded {
+    table: Table,
+    next: NextKeys,
+}
+
+impl Default for Loaded {
+    fn default() -> Self {
+        Loaded { table: Table::default(), next: NextKeys { job: 1, tombstone: 1 } }
+    }
+}
+
+impl Loaded {
+    fn job(&mut self, key: u64, bytes: &[u8], stored: u64) -> Result<()> {
+        let job = Arc::new(decode_job(bytes, stored)?);
+        if self.table.row(job.uuid).is_some() {
+            return Err(Error::new(
+                ErrorKind::StoreDamaged,
+                format!("a second record holds the job {}", job.uuid),
+            ));
+        }
+        self.next.job = self.next.job.max(key.saturating_add(1));
+        self.table.put(Row { job, key, stored });
+        Ok(())
+    }
+
+    fn tombstone(&mut self, key: u64, bytes: &[u8]) -> Result<()> {
+        self.next.tombstone = self.next.tombstone.max(key.saturating_add(1));
+        self.table.tombstones.put(key, decode_tombstone(bytes)?);
+        Ok(())
+    }
+}
+
+fn number_of(space: Space, key: &[u8]) -> Result<u64> {
+    key.try_into().map(u64::from_be_bytes).map_err(|_| {
+        Error::new(
+            ErrorKind::StoreDamaged,
+            format!("the key of a record of space {} is not eight bytes long", space.name()),
+        )
+    })
+}
+
+fn hex(key: &[u8]) -> String {
+    use fmt::Write as _;
+    key.iter().fold(String::from("0x"), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
