@@ -1,0 +1,112 @@
+//! The REST faces of jobtrack, and the server around them.
+//!
+//! [`router`] serves two faces of one [`Tracker`]:
+//!
+//! - `/api/cluster/jobs`, as NetApp ONTAP has it, so that its clients work unmodified;
+//! - `/v1`, jobtrack's own: what ONTAP lacks. Jobs are made and driven there, imported and exported.
+//!   `/` says where things are.
+//!
+//! # The native face
+//!
+//! | Request | What it does |
+//! |---|---|
+//! | `POST /v1/jobs` | Makes a job: every member of [`NewJob`](jobtrack::NewJob), none needed. 201, `Location`, the job. |
+//! | `GET /v1/jobs` | A page of jobs: ONTAP's parameters with jobtrack's names of fields, whole records by default, and the revision and horizon of the answer. |
+//! | `GET`, `DELETE /v1/jobs/{uuid}` | One job. 410 once it has expired or was deleted. |
+//! | `POST /v1/jobs/{uuid}/start`, `/pause`, `/resume` | The worker's transitions; `{"reason"}` if there is one. |
+//! | `POST /v1/jobs/{uuid}/report` | `{"message", "progress": {"done", "total", "unit"}}`, either or both. |
+//! | `POST /v1/jobs/{uuid}/finish` | `{"state": "success" or "failure", "code", "message", "error", "cause"}`. |
+//! | `POST /v1/jobs/{uuid}/request` | What an operator wants: `{"action": "pause", "resume" or "cancel", "reason"}`. |
+//! | `GET /v1/counts` | How many jobs there are, by state and by kind. |
+//! | `POST /v1/import` | Jobs, one a line, with every time they bring. `retain=30d`, `on_bad=skip` or `fail`. |
+//! | `GET /v1/export` | All jobs, one a line, or those that the fields in the query select. |
+//!
+//! Each change answers with the job as it then is. It takes `durability=synced` (the default) or
+//! `deferred`, and `If-Match` with the job's `ETag`, which is its revision. An error is a problem
+//! document (RFC 9457) with the members `kind`, and where they are known `field` and `position`.
+//!
+//! # Use
+//!
+//! Both faces are thin: they parse, call the tracker on a thread that may block, and render. Links are
+//! paths from the root, so the router belongs there; merge it with others, do not nest it.
+//! [`serve`] runs it with the limits that a server needs against slow and hostile clients.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use jobtrack::{MemoryStore, Tracker};
+//! use jobtrack_http::{Options, ServerOptions, router, serve};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tracker = Arc::new(Tracker::open(MemoryStore::new(), jobtrack::Options::default())?);
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let stop = async { /* wait for a signal */ };
+//! serve(listener, router(tracker, Options::default()), ServerOptions::default(), stop).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod errors;
+mod import;
+mod lines;
+mod listing;
+mod native;
+mod ontap;
+mod params;
+mod respond;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use jobtrack::Tracker;
+
+pub use import::{BadLine, ImportReport, parse_span};
+pub use server::{ServerOptions, serve};
+
+/// What may be told to the faces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How long a query may take, whatever its client asks for: 15 s.
+    pub query_limit: Duration,
+    /// The largest body, but for imports, which are read line by line: 1 MiB.
+    pub body_bytes: usize,
+    /// The longest line of an import: 1 MiB.
+    pub line_bytes: usize,
+    /// The longest path with its query: 16 KiB.
+    pub uri_bytes: usize,
+    /// How long a client may pause while it sends a body: 60 s.
+    pub body_pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            query_limit: Duration::from_secs(15),
+            body_bytes: 1024 * 1024,
+            line_bytes: 1024 * 1024,
+            uri_bytes: 16 * 1024,
+            body_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What every handler has at hand.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) tracker: Arc<Tracker>,
+    pub(crate) options: Options,
+}
+
+/// Both faces of this tracker.
+pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
+    let app = Arc::new(App { tracker, options });
+    let routes = Router::new()
+        .merge(ontap::routes(&app))
+        .merge(native::routes(&app))
+        .fallback(respond::no_such_path);
+    respond::layers(routes, &app)
+}

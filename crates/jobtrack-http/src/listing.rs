@@ -1,0 +1,153 @@
+//! The parameters of a listing, which both faces share: they differ in the fields' names.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::Uri;
+use jobtrack::{
+    Budget, Count, ErrorKind, Expr, Field, Names, Order, Page, PageToken, Query, Selection,
+};
+
+use crate::errors::Fault;
+use crate::params::Params;
+
+/// The longest time, in seconds, for which a client may ask to collect records.
+const LONGEST_TIMEOUT: u64 = 120;
+/// The parameter that says where to go on; only links of the server's own have it.
+const TOKEN: &str = "start.token";
+
+/// A listing as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) query: Query,
+    /// The fields asked for, if any were.
+    pub(crate) fields: Option<Selection>,
+    /// Whether records are wanted, or only their number.
+    pub(crate) return_records: bool,
+    path: &'static str,
+    params: Params,
+}
+
+impl Listing {
+    /// Reads the parameters of a listing at this path.
+    pub(crate) fn parse(
+        uri: &Uri,
+        path: &'static str,
+        names: Names,
+        limit: Duration,
+    ) -> Result<Listing, Fault> {
+        let params = Params::parse(uri.query())?;
+        let fields = selection(&params, names)?;
+        let return_records = params.boolean("return_records", true)?;
+        let max_records = params.integer("max_records", 1, u64::MAX)?;
+        let query = Query {
+            filter: filter(&params, names)?,
+            order: order(&params, names)?,
+            max_records: max_records.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            after: token(&params)?,
+            budget: budget(&params, limit)?,
+        };
+        Ok(Listing { query, fields, return_records, path, params })
+    }
+
+    /// The link to this page.
+    pub(crate) fn self_link(&self) -> String {
+        self.params.self_link(self.path)
+    }
+
+    /// The link to the page after this one.
+    pub(crate) fn next_of_page(&self, page: &Page) -> Option<String> {
+        self.next(page.next.as_ref())
+    }
+
+    /// The link to where counting goes on.
+    pub(crate) fn next_of_count(&self, count: &Count) -> Option<String> {
+        self.next(count.next.as_ref())
+    }
+
+    fn next(&self, token: Option<&PageToken>) -> Option<String> {
+        token.map(|token| self.params.link(self.path, (TOKEN, &token.to_string())))
+    }
+}
+
+/// The fields asked for, if any were.
+pub(crate) fn selection(params: &Params, names: Names) -> Result<Option<Selection>, Fault> {
+    let ignore_unknown = params.boolean("ignore_unknown_fields", false)?;
+    let Some(text) = params.given("fields")? else { return Ok(None) };
+    Ok(Some(Selection::parse(text, names, ignore_unknown)?))
+}
+
+/// How long the query may take.
+pub(crate) fn budget(params: &Params, limit: Duration) -> Result<Budget, Fault> {
+    let soft = params.integer("return_timeout", 0, LONGEST_TIMEOUT)?;
+    Ok(Budget { soft: soft.map_or(limit, Duration::from_secs), hard: limit })
+}
+
+/// The filter of a call that takes nothing else.
+pub(crate) fn only_filter(params: &Params, names: Names) -> Result<Expr, Fault> {
+    match params.iter().find(|(name, _)| is_reserved(name)) {
+        Some((name, _)) => Err(Fault::unexpected_parameter(name)),
+        None => filter(params, names),
+    }
+}
+
+/// What the parameters that name fields ask for, all of it at once.
+fn filter(params: &Params, names: Names) -> Result<Expr, Fault> {
+    let mut filter = Expr::default();
+    for (name, value) in params.iter().filter(|(name, _)| !is_reserved(name)) {
+        if Field::parse(name, names).is_err() {
+            return Err(Fault::unexpected_parameter(name));
+        }
+        let test = Expr::parse(name, value, names)
+            .map_err(|error| Fault::from(error).on_value(name, value))?;
+        filter = filter.and(test);
+    }
+    Ok(filter)
+}
+
+fn order(params: &Params, names: Names) -> Result<Order, Fault> {
+    let name = match (params.get("order_by"), params.get("$orderBy")) {
+        (Some(_), Some(_)) => {
+            let message = "order_by and $orderBy are one parameter, given twice";
+            return Err(Fault::engine(ErrorKind::Duplicate, message).on("order_by"));
+        }
+        (None, Some(_)) => "$orderBy",
+        _ => "order_by",
+    };
+    let Some(text) = params.given(name)? else { return Ok(Order::default()) };
+    Order::parse(text, names).map_err(|error| Fault::from(error).on_value(name, text))
+}
+
+fn token(params: &Params) -> Result<Option<PageToken>, Fault> {
+    let Some(text) = params.given(TOKEN)? else { return Ok(None) };
+    let token = PageToken::from_str(text).map_err(|error| Fault::from(error).on(TOKEN))?;
+    Ok(Some(token))
+}
+
+fn is_reserved(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "fields",
+        "ignore_unknown_fields",
+        "max_records",
+        "order_by",
+        "$orderBy",
+        "return_records",
+        "return_timeout",
+        TOKEN,
+    ];
+    NAMES.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_bears_the_name_of_a_parameter() {
+        for field in Field::FIXED {
+            for names in [Names::Native, Names::Ontap] {
+                assert!(!field.name(names).is_some_and(|name| is_reserved(&name)), "{field}");
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What can be changed.
+
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use jobtrack::{
+    Action, Applied, Cause, Command, Durability, ErrorKind, Extension, Failure, FailureError,
+    NewJob, Report, Revision, State, Success, quoted,
+};
+use serde::Deserialize;
+
+use super::{JOBS, id, render};
+use crate::App;
+use crate::body;
+use crate::errors::{Fault, HttpKind};
+use crate::params::{Params, invalid};
+use crate::respond::{Answer, blocking};
+
+/// The changes of a job that its worker or an operator makes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verb {
+    Start,
+    Report,
+    Pause,
+    Resume,
+    Finish,
+    Request,
+    Extend,
+}
+
+impl Verb {
+    pub(super) const NAMES: &str = "start, report, pause, resume, finish, request, extend";
+
+    pub(super) fn named(name: &str) -> Option<Verb> {
+        match name {
+            "start" => Some(Verb::Start),
+            "report" => Some(Verb::Report),
+            "pause" => Some(Verb::Pause),
+            "resume" => Some(Verb::Resume),
+            "finish" => Some(Verb::Finish),
+            "request" => Some(Verb::Request),
+            "extend" => Some(Verb::Extend),
+            _ => None,
+        }
+    }
+}
+
+pub(super) async fn create(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answer {
+    let durability = durability(parts)?;
+    let job: NewJob = body::parse(content)?;
+    let command = Command::create(job).durability(durability);
+    let applied = run(app, command).await?;
+    let mut response = render::job(&applied.job, None);
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::try_from(format!("{JOBS}/{}", applied.job.uuid)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn update(app: Arc<App>, parts: &Parts, verb: Verb, content: &[u8]) -> Answer {
+    let durability = durability(parts)?;
+    let id = id(&parts.uri)?;
+    let command = match verb {
+        Verb::Start => with_reason(Command::start(id), content)?,
+        Verb::Pause => with_reason(Command::pause(id), content)?,
+        Verb::Resume => with_reason(Command::resume(id), content)?,
+        Verb::Report => Command::report(id, report(content)?),
+        Verb::Finish => match body::parse::<Finish>(content)?.outcome()? {
+            Outcome::Success(success) => Command::succeed(id, success),
+            Outcome::Failure(failure) => Command::fail(id, failure),
+        },
+        Verb::Request => {
+            let asked: Asked = body::parse(content)?;
+            Command::request(id, asked.action).because(asked.reason)
+        }
+        Verb::Extend => Command::extend(id, body::parse::<Extension>(content)?.retention),
+    };
+    change(app, parts, command.durability(durability)).await
+}
+
+pub(super) async fn delete(app: Arc<App>, parts: &Parts) -> Answer {
+    let durability = durability(parts)?;
+    let id = id(&parts.uri)?;
+    change(app, parts, Command::delete(id).durability(durability)).await
+}
+
+/// Runs a change of a job that is known, at the revision that `If-Match` names if it is there.
+async fn change(app: Arc<App>, parts: &Parts, command: Command) -> Answer {
+    let expected = expected(&parts.headers)?;
+    let command = match expected {
+        None => command,
+        Some(revision) => command.expecting(revision),
+    };
+    let applied = run(app, command).await.map_err(|fault| {
+        match expected.is_some() && fault.is(ErrorKind::Conflict) {
+            true => fault.into_http(HttpKind::RevisionChanged),
+            false => fault,
+        }
+    })?;
+    Ok(render::job(&applied.job, None))
+}
+
+async fn run(app: Arc<App>, command: Command) -> Result<Applied, Fault> {
+    blocking(move || Ok(app.tracker.run(command)?)).await
+}
+
+/// What the change must survive before it is acknowledged. It is the one parameter of a change.
+fn durability(parts: &Parts) -> Result<Durability, Fault> {
+    let params = Params::parse(parts.uri.query())?;
+    params.only(&["durability"])?;
+    match params.given("durability")? {
+        None | Some("synced") => Ok(Durability::Synced),
+        Some("deferred") => Ok(Durability::Deferred),
+        Some(other) => Err(invalid("durability", other, "synced or deferred")),
+    }
+}
+
+/// The revision in `If-Match`; `*` asks only that the job be there, which every change does.
+fn expected(headers: &HeaderMap) -> Result<Option<Revision>, Fault> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    if text.trim() == "*" {
+        return Ok(None);
+    }
+    let tag = text.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match tag.map(str::parse) {
+        Some(Ok(revision)) => Ok(Some(revision)),
+        _ => {
+            let message =
+                format!("{} is no tag of a job; write one revision as \"3-1024\"", quoted(&text));
+            Err(Fault::engine(ErrorKind::InvalidValue, message).on("If-Match"))
+        }
+    }
+}
+
+/// The body of a change that needs none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    #[serde(default)]
+    reason: String,
+}
+
+fn with_reason(command: Command, content: &[u8]) -> Result<Command, Fault> {
+    let why: Why = body::parse(content)?;
+    Ok(command.because(why.reason))
+}
+
+fn report(content: &[u8]) -> Result<Report, Fault> {
+    let report: Report = body::parse(content)?;
+    if report == Report::default() {
+        let message = "nothing is reported; give a message, progress, or both";
+        return Err(Fault::engine(ErrorKind::MissingValue, message).on("message"));
+    }
+    Ok(report)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    action: Action,
+    #[serde(default)]
+    reason: String,
+}
+
+/// How a job ended, as its worker tells it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Finish {
+    state: State,
+    code: Option<i64>,
+    message: Option<String>,
+    error: Option<FailureError>,
+    cause: Option<Cause>,
+}
+
+enum Outcome {
+    Success(Success),
+    Failure(Failure),
+}
+
+impl Finish {
+    fn outcome(self) -> Result<Outcome, Fault> {
+        match self.state {
+            State::Success => {
+                let failed = [("error", self.error.is_some()), ("cause", self.cause.is_some())];
+                if let Some((name, _)) = failed.iter().find(|(_, is_given)| *is_given) {
+                    let message = "a success has none; give it with the state failure";
+                    return Err(Fault::engine(ErrorKind::Contradiction, message).on(name));
+                }
+                let code = self.code.unwrap_or(0);
+                Ok(Outcome::Success(Success { message: self.message, code }))
+            }
+            State::Failure => Ok(Outcome::Failure(Failure {
+                code: self.code,
+                message: self.message,
+                cause: self.cause,
+                error: self.error,
+            })),
+            other => {
+                let message = format!("{other} is no end; write success or failure");
+                Err(Fault::engine(ErrorKind::InvalidValue, message).on("state"))
+            }
+        }
+    }
+}

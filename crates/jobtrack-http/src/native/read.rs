@@ -1,0 +1,70 @@
+//! What can be asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::Uri;
+use jobtrack::{Counts, Names, Revision, State, Timestamp};
+use serde::Serialize;
+
+use super::{JOBS, JSON, id, render};
+use crate::App;
+use crate::errors::to_json;
+use crate::listing::{self, Listing};
+use crate::params::Params;
+use crate::respond::{Answer, blocking, json};
+
+pub(super) async fn list(app: Arc<App>, uri: &Uri) -> Answer {
+    let listing = Listing::parse(uri, JOBS, Names::Native, app.options.query_limit)?;
+    let body = blocking(move || {
+        if listing.return_records {
+            let page = app.tracker.query(&listing.query)?;
+            Ok(render::page(&page, &listing))
+        } else {
+            let count = app.tracker.count(&listing.query)?;
+            Ok(render::count(&count, &listing))
+        }
+    })
+    .await?;
+    Ok(json(JSON, body))
+}
+
+pub(super) async fn get(app: Arc<App>, uri: &Uri) -> Answer {
+    let params = Params::parse(uri.query())?;
+    params.only(&["fields", "ignore_unknown_fields"])?;
+    let fields = listing::selection(&params, Names::Native)?;
+    let id = id(uri)?;
+    let found = blocking(move || Ok(app.tracker.get(id)?)).await?;
+    Ok(render::job(&found.job, fields.as_ref()))
+}
+
+pub(super) async fn counts(app: Arc<App>) -> Answer {
+    let counts = blocking(move || Ok(app.tracker.counts())).await?;
+    Ok(json(JSON, to_json(&CountsBody::of(&counts))))
+}
+
+#[derive(Serialize)]
+struct CountsBody<'a> {
+    total: u64,
+    states: BTreeMap<&'static str, u64>,
+    /// By kind, and then by state; the kind without a name is that of the jobs without a kind.
+    kinds: BTreeMap<&'a str, BTreeMap<&'static str, u64>>,
+    revision: Revision,
+    horizon: Timestamp,
+}
+
+impl<'a> CountsBody<'a> {
+    fn of(counts: &'a Counts) -> CountsBody<'a> {
+        let of_kind = |kind| {
+            let states = State::ALL.iter().map(|state| (state.as_str(), counts.of(kind, *state)));
+            (kind, states.filter(|(_, count)| *count > 0).collect())
+        };
+        CountsBody {
+            total: counts.total(),
+            states: State::ALL.iter().map(|s| (s.as_str(), counts.of_state(*s))).collect(),
+            kinds: counts.kinds().map(of_kind).collect(),
+            revision: counts.revision,
+            horizon: counts.horizon,
+        }
+    }
+}

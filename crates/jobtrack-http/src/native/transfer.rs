@@ -1,0 +1,120 @@
+//! Import and export: one job a line, as the native face shows it, streamed both ways.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use jobtrack::{Budget, Job, Names, Query};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{JSON, NDJSON};
+use crate::App;
+use crate::body::cut_short;
+use crate::errors::{Fault, to_json};
+use crate::import::{ImportOptions, Importer, parse_span};
+use crate::lines::{Line, Lines};
+use crate::listing;
+use crate::params::{Params, invalid};
+use crate::respond::{Answer, blocking, json};
+
+/// Lines that are read before they are handed on.
+const READ_AHEAD: usize = 500;
+/// Jobs in one piece of an export.
+const PIECE: usize = 1_000;
+/// Pieces of an export that wait for a slow reader.
+const PIECES: usize = 2;
+
+pub(super) async fn import(app: Arc<App>, uri: &Uri, mut content: Body) -> Answer {
+    let params = Params::parse(uri.query())?;
+    params.only(&["retain", "on_bad"])?;
+    let retain = params.given("retain")?.map(parse_span).transpose()?;
+    let stop = match params.given("on_bad")? {
+        None | Some("skip") => false,
+        Some("fail") => true,
+        Some(other) => return Err(invalid("on_bad", other, "skip or fail")),
+    };
+    let retention = retain.unwrap_or_else(|| app.tracker.options().retention);
+    let line_bytes = app.options.line_bytes;
+    let options = ImportOptions { retention, stop, line_bytes };
+    let mut importer = Importer::new(Arc::clone(&app.tracker), options);
+    let mut lines = Lines::new(line_bytes);
+    let mut ready = Vec::new();
+    while let Some(frame) = content.frame().await {
+        let frame = frame.map_err(|error| cut_short(&error))?;
+        // What comes after the line at which the import stopped is read, so that a client which
+        // sends first and listens then is not cut off, but it is not looked at.
+        let Some(chunk) = frame.data_ref().filter(|_| !importer.is_stopped()) else { continue };
+        lines.push(chunk, &mut ready);
+        if ready.len() >= READ_AHEAD {
+            importer = take(importer, std::mem::take(&mut ready)).await?;
+        }
+    }
+    lines.finish(&mut ready);
+    importer = take(importer, ready).await?;
+    let report = blocking(move || importer.finish()).await?;
+    let mut response = json(JSON, to_json(&report));
+    if report.stopped_at.is_some() {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+    }
+    Ok(response)
+}
+
+async fn take(mut importer: Importer, lines: Vec<Line>) -> Result<Importer, Fault> {
+    blocking(move || {
+        importer.take(lines)?;
+        Ok(importer)
+    })
+    .await
+}
+
+/// Every job that matches, in order of uuid, so that one that is there throughout comes once. Each
+/// piece shows its jobs at the revision that was current when it was read.
+pub(super) fn export(app: Arc<App>, uri: &Uri) -> Answer {
+    let params = Params::parse(uri.query())?;
+    let query = Query {
+        filter: listing::only_filter(&params, Names::Native)?,
+        max_records: Some(PIECE),
+        budget: Budget { soft: app.options.query_limit, hard: app.options.query_limit },
+        ..Query::default()
+    };
+    let (sender, receiver) = mpsc::channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = send(&app, query, &sender) {
+            tracing::warn!("an export broke off: {error}");
+            // The body ends in an error, so the client sees that it is not whole.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    let mut response = Response::new(Body::from_stream(ReceiverStream::new(receiver)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    Ok(response)
+}
+
+fn send(app: &App, mut query: Query, sender: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+    loop {
+        let page = app.tracker.query(&query).map_err(io::Error::other)?;
+        let mut piece = Vec::new();
+        for job in &page.jobs {
+            write_line(job, &mut piece)?;
+        }
+        if sender.blocking_send(Ok(piece.into())).is_err() {
+            // The client is gone, which is not an error here.
+            return Ok(());
+        }
+        match page.next {
+            None => return Ok(()),
+            next => query.after = next,
+        }
+    }
+}
+
+fn write_line(job: &Job, piece: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *piece, job)?;
+    piece.push(b'\n');
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! What all answers have in common.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodRouter, any};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::App;
+use crate::errors::{Face, Fault, HttpKind};
+
+/// What a handler gives: an answer, or a refusal for its face to render.
+pub(crate) type Answer = Result<Response, Fault>;
+
+/// A path of one face, all of whose methods go to one handler, so that the handler's own `match`
+/// shows what the path serves.
+pub(crate) fn at<H, F>(face: Face, app: &Arc<App>, handler: H) -> MethodRouter
+where
+    H: Fn(Arc<App>, Request) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let app = Arc::clone(app);
+    any(move |request: Request| {
+        let answer = handler(Arc::clone(&app), request);
+        async move { answer.await.unwrap_or_else(|fault| fault.into_response(face)) }
+    })
+}
+
+/// Runs what blocks (a commit, a scan, a large page's JSON) where it disturbs no other request.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::error!("a request ended in a fault of the server: {error}");
+            Err(Fault::new(HttpKind::Internal, "a fault of the server; its log says more"))
+        }
+    }
+}
+
+/// An answer with a body that is ready made.
+pub(crate) fn json(media_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// The answer to OPTIONS: an empty object, and the methods that there are.
+pub(crate) fn options(media_type: &'static str, allow: &'static str) -> Response {
+    let mut response = json(media_type, b"{}".to_vec());
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// The answer to a path that there is not.
+pub(crate) async fn no_such_path(request: Request) -> Response {
+    let path = request.uri().path();
+    let message = format!("Nothing is served at {}", jobtrack::quoted(path));
+    Fault::new(HttpKind::NoSuchPath, message).into_response(face_of(path))
+}
+
+/// Puts around the routes what every request goes through, the outermost last.
+pub(crate) fn layers(routes: Router, app: &Arc<App>) -> Router {
+    routes
+        .layer(RequestBodyTimeoutLayer::new(app.options.body_pause))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), common))
+        .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
+            // The panic's own message goes to the log by way of the panic hook, not to the client.
+            let message = "a fault of the server; its log says more";
+            Fault::new(HttpKind::Internal, message).into_response(Face::Native)
+        }))
+        .layer(TraceLayer::new_for_http())
+}
+
+/// Refuses what no path can serve, and gives each answer what each must have.
+async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let face = face_of(request.uri().path());
+    let is_head = request.method() == Method::HEAD;
+    let mut response = match check(&app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => fault.into_response(face),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if is_head {
+        let length = axum::body::HttpBody::size_hint(response.body()).exact();
+        *response.body_mut() = Body::empty();
+        if let Some(length) = length {
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+    response
+}
+
+fn check(app: &App, request: &Request) -> Result<(), Fault> {
+    let uri = request.uri();
+    let length = uri.path_and_query().map_or(0, |path_and_query| path_and_query.as_str().len());
+    let limit = app.options.uri_bytes;
+    if length > limit {
+        let message = format!("path and query are {length} bytes long, at most {limit} may be");
+        return Err(Fault::new(HttpKind::UriTooLong, message));
+    }
+    // Nothing is unpacked here, so a small body cannot become a large one.
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        && encoding != "identity"
+    {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let message = format!(
+            "a body with Content-Encoding {} is not read; send it as it is",
+            jobtrack::quoted(&encoding)
+        );
+        return Err(Fault::new(HttpKind::BodyEncoded, message));
+    }
+    Ok(())
+}
+
+fn face_of(path: &str) -> Face {
+    if path.starts_with("/api/") { Face::Ontap } else { Face::Native }
+}
