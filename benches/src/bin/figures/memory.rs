@@ -1,0 +1,109 @@
+//! Bytes of memory per job.
+//!
+//! Each measurement is a process of its own, so that it begins with a clean heap. What is measured
+//! is resident memory, so it includes what the allocator keeps for later; the jobs are made one
+//! batch at a time and are not kept.
+
+use std::fmt;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jobtrack::{MemoryStore, Tracker};
+use jobtrack_benches::{BenchClock, Jobs, NullStore, import};
+
+use crate::report::Figure;
+
+const SEED: u64 = 1;
+
+/// What holds the jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The tracker's table alone, above a store that keeps nothing.
+    Table,
+    /// The table above the store in memory, which keeps each record once more.
+    TableAndMemoryStore,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Held::Table => "table",
+            Held::TableAndMemoryStore => "table-and-memory-store",
+        })
+    }
+}
+
+impl FromStr for Held {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Held::Table, Held::TableAndMemoryStore];
+        all.into_iter()
+            .find(|held| held.to_string() == text)
+            .ok_or_else(|| format!("{text:?} is nothing that can be measured"))
+    }
+}
+
+/// Measures both in processes of their own.
+pub(crate) fn figures(jobs: usize) -> Vec<Figure> {
+    let measured = |held: Held, what: &str| {
+        let bytes = measure_apart(held, jobs);
+        #[allow(clippy::cast_precision_loss)] // Both are far below 2^52.
+        let value = bytes as f64 / jobs as f64;
+        Figure { name: format!("{what}, {jobs} jobs"), value, unit: "bytes/job", beside: None }
+    };
+    vec![
+        measured(Held::Table, "resident, table alone"),
+        measured(Held::TableAndMemoryStore, "resident, table and memory store"),
+    ]
+}
+
+fn measure_apart(held: Held, jobs: usize) -> u64 {
+    let this = std::env::current_exe().expect("a program knows its file");
+    let child = Command::new(this)
+        .arg(format!("--measure={held}"))
+        .arg(format!("--jobs={jobs}"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("this program can be run once more");
+    assert!(child.status.success(), "measuring {held} failed: {}", child.status);
+    let text = String::from_utf8_lossy(&child.stdout);
+    text.trim().parse().expect("the child prints a number")
+}
+
+/// By how much this process grows when a tracker is given so many jobs.
+pub(crate) fn bytes_held(held: Held, jobs: usize) -> u64 {
+    let options = BenchClock::options();
+    let tracker = match held {
+        Held::Table => Tracker::open(NullStore::default(), options),
+        Held::TableAndMemoryStore => Tracker::open(MemoryStore::new(), options),
+    }
+    .expect("a new store opens");
+    let before = resident();
+    let bar = progress_bar(jobs as u64, &format!("importing into the {held}"));
+    import(&tracker, Jobs::new(SEED, jobs), |done| bar.inc(done as u64));
+    bar.finish_and_clear();
+    let after = resident();
+    assert_eq!(tracker.counts().total(), jobs as u64, "every job is there");
+    after.saturating_sub(before)
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("memory is measured on Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+    let kibibytes: u64 = kibibytes.and_then(|text| text.parse().ok()).expect("VmRSS is in kB");
+    kibibytes * 1_024
+}
+
+/// A bar on standard error, which hides itself where that is no terminal.
+pub(crate) fn progress_bar(length: u64, what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
+        .expect("the template is right");
+    let bar = ProgressBar::new(length).with_style(style).with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

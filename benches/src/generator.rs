@@ -1,0 +1,373 @@
+//! Jobs as a busy storage controller has them, made from a seed.
+//!
+//! Real lists of jobs are far from uniform, and a table or a query is only as fast as it is on such
+//! a list. So the generated jobs have: few kinds that make up most of the work; some two thousand
+//! templates of descriptions, half of them with a variable part that repeats little or never;
+//! bursts, where a schedule starts many jobs of one template at once; nights that are busier than
+//! days; durations from milliseconds to hours; a few hundred error codes of which a handful are
+//! common; and unfinished jobs that are mostly the latest.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroI64;
+use std::time::Duration;
+
+use jobtrack::{
+    Allows, Argument, Cause, JobError, JobId, JobParts, Progress, Revision, Scope, State, Timestamp,
+};
+
+use crate::random::Random;
+use crate::vocabulary::{ACTIONS, FAILED, FORMS, OBJECTS, RUNNING, SUCCEEDED, TIERS};
+
+const SECOND: u64 = 1_000_000;
+const DAY: u64 = 86_400 * SECOND;
+/// Over how long the jobs are created.
+const WINDOW: u64 = 30 * DAY;
+/// The last creation is so long before the end of the window that even the longest job ends in it.
+const LONGEST_JOB: u64 = DAY;
+
+/// Just after the last thing that happened to any generated job: 2026-06-01T00:00:00Z.
+pub const WINDOW_END: Timestamp = match Timestamp::from_micros(1_780_272_000_000_000) {
+    Some(end) => end,
+    None => panic!("within the years 1 to 9999"),
+};
+
+/// A stream of jobs, in the order of their creation but for those of one burst.
+///
+/// ```
+/// use jobtrack::Job;
+/// use jobtrack_benches::Jobs;
+///
+/// let jobs: Vec<_> = Jobs::new(1, 100).collect();
+/// assert_eq!(jobs, Jobs::new(1, 100).collect::<Vec<_>>());
+/// assert!(jobs.into_iter().all(|parts| Job::try_from(parts).is_ok()));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    random: Random,
+    made: u64,
+    count: u64,
+    burst: Option<Burst>,
+}
+
+/// Several jobs that one schedule starts.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    left: u64,
+    begins: u64,
+    template: Template,
+}
+
+/// What the jobs of a burst have in common.
+#[derive(Debug, Clone, Copy)]
+struct Template {
+    action: &'static str,
+    object: &'static str,
+    prefix: &'static str,
+    form: &'static str,
+    scope: u64,
+    node: u64,
+}
+
+impl Jobs {
+    /// So many jobs of this seed.
+    pub fn new(seed: u64, count: usize) -> Self {
+        Jobs { random: Random::new(seed), made: 0, count: count as u64, burst: None }
+    }
+
+    fn template(&mut self) -> Template {
+        let random = &mut self.random;
+        let (object, prefix) = random.pick_skewed(OBJECTS);
+        Template {
+            action: random.pick_skewed(ACTIONS),
+            object,
+            prefix,
+            form: random.pick(FORMS),
+            scope: random.skewed(300),
+            node: random.below(24),
+        }
+    }
+
+    /// The template and the instant of creation of the next job.
+    fn arrival(&mut self) -> (Template, u64) {
+        let mut burst = match self.burst.take() {
+            Some(burst) if burst.left > 0 => burst,
+            _ => {
+                let begins = busy_nights(self.spread_evenly());
+                let left = if self.random.chance(100) { self.random.spread(1, 8) } else { 1 };
+                Burst { left, begins, template: self.template() }
+            }
+        };
+        burst.left -= 1;
+        // A schedule starts its jobs within some seconds.
+        burst.begins += self.random.spread(8, 16);
+        self.burst = Some(burst);
+        (burst.template, burst.begins.min(WINDOW - LONGEST_JOB))
+    }
+
+    /// How far into the window the next job is, were they spread evenly.
+    fn spread_evenly(&self) -> u64 {
+        let part = u128::from(WINDOW - LONGEST_JOB) * u128::from(self.made);
+        u64::try_from(part / u128::from(self.count.max(1))).unwrap_or(0)
+    }
+
+    /// A twentieth of all jobs has not ended: half of the latest tenth, hardly any before.
+    fn state(&mut self) -> State {
+        let is_late = self.made * 10 >= self.count * 9;
+        if self.random.chance(if is_late { 460 } else { 4 }) {
+            return match self.random.below(100) {
+                0..50 => State::Running,
+                50..90 => State::Queued,
+                _ => State::Paused,
+            };
+        }
+        if self.random.chance(105) { State::Failure } else { State::Success }
+    }
+}
+
+impl Iterator for Jobs {
+    type Item = JobParts;
+
+    fn next(&mut self) -> Option<JobParts> {
+        if self.made >= self.count {
+            return None;
+        }
+        let (template, created) = self.arrival();
+        let state = self.state();
+        self.made += 1;
+        let random = &mut self.random;
+        let mut job = blank(random, state, created);
+        let number = random.below(5_000);
+        job.description = fill(random, template.form, template, number);
+        job.kind = format!("{}.{}", word(template.object), word(template.action));
+        job.node = format!("node-{:02}", template.node + 1);
+        job.scope = Some(scope(template.scope));
+        job.labels = labels(random);
+        job.cooperative = random.chance(100);
+        run(random, &mut job, template, number, created);
+        Some(job)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.count - self.made).unwrap_or(usize::MAX);
+        (left, Some(left))
+    }
+}
+
+/// Moves an even spread so that three fifths of each day's jobs come within four hours of it.
+fn busy_nights(at: u64) -> u64 {
+    let (day, time) = (at / DAY, at % DAY);
+    let even = DAY * 3 / 5;
+    let moved = if time < even { time * 5 / 18 } else { DAY / 6 + (time - even) * 25 / 12 };
+    day * DAY + moved
+}
+
+/// Gives the job the times, messages and codes of its state.
+fn run(random: &mut Random, job: &mut JobParts, template: Template, number: u64, created: u64) {
+    let started = created + random.spread(10, 25);
+    let ended = started + random.spread(15, 34);
+    let seen = started + random.spread(10, 30);
+    match job.state {
+        State::Queued => {
+            job.message = if random.chance(300) { "Waiting for a slot" } else { "" }.to_owned();
+        }
+        State::Running | State::Paused => {
+            job.start_time = Some(instant(started));
+            job.update_time = instant(seen);
+            let done = random.below(100);
+            job.message = random.pick_skewed(RUNNING).replace("{p}", &done.to_string());
+            job.progress = Some(Progress { done, total: Some(100), unit: "percent".to_owned() });
+        }
+        State::Success => {
+            end(job, started, ended);
+            let count = random.spread(4, 40).to_string();
+            job.message = random.pick_skewed(SUCCEEDED).replace("{c}", &count);
+        }
+        State::Failure => {
+            end(job, started, ended);
+            fail(random, job, template, number);
+        }
+    }
+}
+
+fn end(job: &mut JobParts, started: u64, ended: u64) {
+    job.start_time = Some(instant(started));
+    job.end_time = Some(instant(ended));
+    job.update_time = instant(ended);
+}
+
+fn fail(random: &mut Random, job: &mut JobParts, template: Template, number: u64) {
+    let cause = match random.below(100) {
+        0..84 => Cause::Error,
+        84..95 => Cause::Canceled,
+        95..98 => Cause::Lost,
+        _ => Cause::TimedOut,
+    };
+    job.cause = Some(cause);
+    if cause != Cause::Error {
+        job.code = cause.default_code().get();
+        job.message = cause.default_message().to_owned();
+        // Many are canceled before they begin.
+        if cause == Cause::Canceled && random.chance(300) {
+            job.start_time = None;
+        }
+        return;
+    }
+    // Codes as ONTAP's are: a family, and a number within it; some three hundred, few of them common.
+    let family = random.skewed(20);
+    let within = random.skewed(15);
+    let code = i64::try_from(131_072 + family * 65_536 + within * 3).expect("a small number");
+    job.code = code;
+    let form = random.pick_skewed(FAILED).replace("{e}", &code.to_string());
+    job.message = fill(random, &form, template, number);
+    if random.chance(400) {
+        let name = name(template, number);
+        job.error = NonZeroI64::new(code).map(|code| JobError {
+            code,
+            message: job.message.clone(),
+            target: if random.chance(500) { "name".to_owned() } else { String::new() },
+            arguments: vec![Argument { code: name.clone(), message: name }],
+        });
+    }
+}
+
+fn blank(random: &mut Random, state: State, created: u64) -> JobParts {
+    JobParts {
+        uuid: id(random, created),
+        state,
+        requested: None,
+        cause: None,
+        description: String::new(),
+        message: String::new(),
+        code: 0,
+        error: None,
+        create_time: instant(created),
+        start_time: None,
+        end_time: None,
+        update_time: instant(created),
+        // Long enough that none expires while it is measured.
+        retention: Duration::from_secs(3_650 * 86_400),
+        retained_from: None,
+        expire_time: None,
+        deadline: None,
+        kind: String::new(),
+        node: String::new(),
+        scope: None,
+        labels: BTreeMap::new(),
+        progress: None,
+        parent: None,
+        allows: Allows::default(),
+        cooperative: false,
+        lease: None,
+        payload_bytes: None,
+        result_bytes: None,
+        idempotency_key: None,
+        revision: Revision::default(),
+    }
+}
+
+/// The instant so far into the window.
+fn instant(at: u64) -> Timestamp {
+    let begin = WINDOW_END.as_micros() - i64::try_from(WINDOW).expect("thirty days");
+    let micros = begin + i64::try_from(at).expect("at most thirty days");
+    Timestamp::from_micros(micros).expect("within the window")
+}
+
+/// A version 7 UUID of the job's creation.
+fn id(random: &mut Random, created: u64) -> JobId {
+    let millis = u64::try_from(instant(created).as_micros() / 1_000).expect("after 1970");
+    let mut bytes = [0; 10];
+    bytes[..8].copy_from_slice(&random.number().to_be_bytes());
+    bytes[8..].copy_from_slice(&random.number().to_be_bytes()[..2]);
+    let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &bytes);
+    JobId::from_uuid(uuid.into_uuid())
+}
+
+fn fill(random: &mut Random, form: &str, template: Template, number: u64) -> String {
+    let mut text = form.replace("{a}", template.action).replace("{o}", template.object);
+    if text.contains("{n}") {
+        text = text.replace("{n}", &name(template, number));
+    }
+    if text.contains("{x}") {
+        text = text.replace("{x}", &format!("{:016x}", random.number()));
+    }
+    text
+}
+
+fn name(template: Template, number: u64) -> String {
+    format!("{}_{number:04}", template.prefix)
+}
+
+fn scope(number: u64) -> Scope {
+    let id = uuid::Builder::from_random_bytes(u128::from(number + 1).to_be_bytes()).into_uuid();
+    Scope { name: format!("svm{number}"), id: id.to_string() }
+}
+
+fn labels(random: &mut Random) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    if random.chance(600) {
+        labels.insert("tier".to_owned(), random.pick_skewed(TIERS).to_owned());
+    }
+    if random.chance(300) {
+        labels.insert("owner".to_owned(), format!("team-{:02}", random.skewed(40)));
+    }
+    if random.chance(100) {
+        labels.insert("ticket".to_owned(), format!("CHG{:07}", random.below(10_000_000)));
+    }
+    labels
+}
+
+/// The text as one lower-case word.
+fn word(text: &str) -> String {
+    text.to_lowercase().replace(' ', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jobtrack::Job;
+
+    use super::*;
+
+    const COUNT: usize = 20_000;
+
+    fn share(jobs: &[Job], test: impl Fn(&Job) -> bool) -> usize {
+        jobs.iter().filter(|job| test(job)).count() * 1_000 / jobs.len()
+    }
+
+    #[test]
+    fn the_jobs_are_legal_and_as_mixed_as_they_are_said_to_be() {
+        let jobs: Vec<Job> = Jobs::new(1, COUNT).map(|job| Job::try_from(job).unwrap()).collect();
+        assert_eq!(jobs.len(), COUNT);
+        let ids: BTreeSet<_> = jobs.iter().map(|job| job.uuid).collect();
+        assert_eq!(ids.len(), COUNT);
+        assert!(jobs.iter().all(|job| job.update_time < WINDOW_END));
+
+        let unfinished = share(&jobs, |job| !job.state().is_terminal());
+        let failed = share(&jobs, |job| job.state() == State::Failure);
+        assert!((40..60).contains(&unfinished), "{unfinished}");
+        assert!((80..120).contains(&failed), "{failed}");
+
+        let descriptions: BTreeSet<_> = jobs.iter().map(|job| &job.description).collect();
+        let distinct = descriptions.len() * 1_000 / COUNT;
+        assert!((250..750).contains(&distinct), "{distinct}");
+        let codes: BTreeSet<_> = jobs.iter().map(Job::code).collect();
+        assert!((100..=304).contains(&codes.len()), "{}", codes.len());
+        let snap = share(&jobs, |job| job.description.contains("snap"));
+        assert!((50..400).contains(&snap), "{snap}");
+    }
+
+    #[test]
+    fn another_seed_makes_other_jobs() {
+        let first = |seed| Jobs::new(seed, 1).next();
+        assert_eq!(first(1), first(1));
+        assert_ne!(first(1), first(2));
+    }
+
+    #[test]
+    fn nights_are_busy_and_days_keep_their_order() {
+        let moved: Vec<_> = (0..48).map(|hour| busy_nights(hour * DAY / 24)).collect();
+        assert!(moved.is_sorted());
+        assert!(moved.iter().filter(|at| **at < DAY / 6).count() > 12);
+    }
+}

@@ -1,0 +1,150 @@
+//! A tracker full of generated jobs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jobtrack::store::{Batch, CommitError, Record, Space, Visit, Write};
+use jobtrack::{
+    Clock, Command, Durability, JobParts, MemoryStore, Options, Result, Store, SystemClock,
+    Timestamp, Tracker,
+};
+use uuid::Uuid;
+
+use crate::generator::{Jobs, WINDOW_END};
+
+/// How many commands are handed over at a time.
+const IMPORT_BATCH: usize = 1_000;
+
+/// A clock that runs as the machine's does, but from the end of the generated jobs' window, so that
+/// the same jobs are equally old on every day.
+#[derive(Debug, Clone, Default)]
+pub struct BenchClock(SystemClock);
+
+impl Clock for BenchClock {
+    fn wall(&self) -> Timestamp {
+        WINDOW_END.saturating_add(self.0.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn new_id(&self) -> Uuid {
+        self.0.new_id()
+    }
+}
+
+impl BenchClock {
+    /// The options of a tracker that goes by this clock.
+    pub fn options() -> Options {
+        Options { clock: Arc::new(BenchClock::default()), ..Options::default() }
+    }
+}
+
+/// A store that acknowledges everything and keeps nothing, so that what a tracker itself needs can
+/// be measured apart from any store.
+#[derive(Debug, Default)]
+pub struct NullStore {
+    commits: AtomicU64,
+}
+
+impl Store for NullStore {
+    fn load(&self, _visit: &mut Visit<'_>) -> Result<u64> {
+        Ok(self.commits.load(Ordering::Relaxed))
+    }
+
+    fn read(&self, _space: Space, _key: &[u8]) -> Result<Option<Record>> {
+        Ok(None)
+    }
+
+    fn commit(&self, _batch: &Batch, _durability: Durability) -> Result<u64, CommitError> {
+        Ok(self.commits.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// A store that counts what another one is given.
+#[derive(Debug)]
+pub struct MeteredStore<S> {
+    inner: S,
+    meter: Arc<Meter>,
+}
+
+/// What went through a [`MeteredStore`].
+#[derive(Debug, Default)]
+pub struct Meter {
+    commits: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl<S: Store> MeteredStore<S> {
+    /// The store with a meter in front of it, and the meter.
+    pub fn new(inner: S) -> (Self, Arc<Meter>) {
+        let meter = Arc::new(Meter::default());
+        (MeteredStore { inner, meter: Arc::clone(&meter) }, meter)
+    }
+}
+
+impl Meter {
+    /// Commits so far.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of all keys and values written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: Store> Store for MeteredStore<S> {
+    fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
+        self.inner.load(visit)
+    }
+
+    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
+        self.inner.read(space, key)
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
+        let bytes = |write: &Write| write.key.len() + write.value.as_ref().map_or(0, Vec::len);
+        let written: usize = batch.writes.iter().map(bytes).sum();
+        self.meter.bytes.fetch_add(written as u64, Ordering::Relaxed);
+        self.meter.commits.fetch_add(1, Ordering::Relaxed);
+        self.inner.commit(batch, durability)
+    }
+}
+
+/// Imports all the jobs, and calls `progress` with the number of each batch that is done.
+///
+/// # Panics
+///
+/// If the tracker refuses a job: the generated ones are legal, so something is wrong.
+pub fn import(
+    tracker: &Tracker,
+    jobs: impl Iterator<Item = JobParts>,
+    mut progress: impl FnMut(usize),
+) {
+    let mut jobs = jobs.peekable();
+    while jobs.peek().is_some() {
+        let commands: Vec<Command> = jobs
+            .by_ref()
+            .take(IMPORT_BATCH)
+            .map(|job| Command::import(job).durability(Durability::Deferred))
+            .collect();
+        let count = commands.len();
+        for imported in tracker.run_all(commands) {
+            imported.expect("a generated job is legal");
+        }
+        progress(count);
+    }
+}
+
+/// A tracker in memory that holds so many jobs of this seed, and the jobs.
+pub fn tracker_with(seed: u64, count: usize) -> (Tracker, Vec<JobParts>) {
+    let tracker = Tracker::open(MemoryStore::new(), BenchClock::options())
+        .expect("a new store in memory opens");
+    let jobs: Vec<JobParts> = Jobs::new(seed, count).collect();
+    import(&tracker, jobs.iter().cloned(), |_| ());
+    (tracker, jobs)
+}
