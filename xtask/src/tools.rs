@@ -1,0 +1,111 @@
+//! What the tasks need beside Rust, Python 3 and a C compiler, and how they get it.
+//!
+//! Each function checks first and installs only what is missing, saying so.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::shell::{Failed, Result, cargo, command, output, root, run, succeeds, target};
+
+/// What the end-to-end test needs of Python's packages.
+const REQUIREMENTS: &str = "e2e/requirements.txt";
+
+/// rustfmt and clippy: parts of the toolchain, which rustup adds if it is there.
+pub(crate) fn formatter_and_linter() -> Result {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let is_there = || succeeds(&mut cargo(&[subcommand, "--version"]));
+        if is_there() {
+            continue;
+        }
+        println!("{component} is missing; rustup is asked for it");
+        let added = run(&mut command("rustup", &["component", "add", component]));
+        if added.is_err() || !is_there() {
+            return Err(Failed::new(format!(
+                "{component} is missing; install it (rustup component add {component}) and run \
+                 this again"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// cargo-nextest, the one test runner. There is no way round it: the tests count on a process each.
+pub(crate) fn nextest() -> Result {
+    cargo_subcommand("nextest", "cargo-nextest")
+}
+
+/// cargo-deny.
+pub(crate) fn cargo_deny() -> Result {
+    cargo_subcommand("deny", "cargo-deny")
+}
+
+/// cargo-fuzz, and the C++ compiler that its libFuzzer is built with.
+pub(crate) fn fuzzer() -> Result {
+    cxx_compiler()?;
+    cargo_subcommand("fuzz", "cargo-fuzz")
+}
+
+/// The Python of a virtual environment that has what the end-to-end test needs.
+pub(crate) fn python_with_requirements() -> Result<PathBuf> {
+    let folder = target().join("venv");
+    let python = folder.join("bin").join("python");
+    let wanted = fs::read_to_string(root().join(REQUIREMENTS))
+        .map_err(|error| Failed::new(format!("{REQUIREMENTS} cannot be read: {error}")))?;
+    // A copy of the list is put into the environment once all of it is installed.
+    let mark = folder.join("installed.txt");
+    let is_ready = fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted)
+        && succeeds(&mut command(&python, &["--version"]));
+    if is_ready {
+        return Ok(python);
+    }
+    if !succeeds(&mut command("python3", &["--version"])) {
+        return Err(Failed::new("python3 is missing; install it and run this again"));
+    }
+    // Debian ships Python without the part of `venv` that brings pip.
+    if !succeeds(&mut command("python3", &["-c", "import venv, ensurepip"])) {
+        debian_package("python3-venv", "Python's venv and ensurepip")?;
+    }
+    // `--clear` also mends an environment that was left half made.
+    run(command("python3", &["-m", "venv", "--clear"]).arg(&folder))?;
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
+    run(&mut command(&python, &pip))?;
+    fs::write(&mark, wanted)
+        .map_err(|error| Failed::new(format!("{} cannot be written: {error}", mark.display())))?;
+    Ok(python)
+}
+
+fn cargo_subcommand(subcommand: &str, package: &str) -> Result {
+    if succeeds(&mut cargo(&[subcommand, "--version"])) {
+        return Ok(());
+    }
+    println!("{package} is missing; cargo builds it, which takes some minutes");
+    run(&mut cargo(&["install", "--locked", package]))
+}
+
+fn cxx_compiler() -> Result {
+    // The same places in which the `cc` crate looks.
+    let named = std::env::var_os("CXX");
+    let is_there = || {
+        let candidates = named.iter().map(PathBuf::from).chain(["c++".into(), "g++".into()]);
+        candidates.into_iter().any(|name| succeeds(&mut command(name, &["--version"])))
+    };
+    if is_there() {
+        return Ok(());
+    }
+    debian_package("g++", "a C++ compiler")
+}
+
+/// Installs a Debian package where that can be done, and else says what is to be done.
+fn debian_package(package: &str, what: &str) -> Result {
+    let is_root = output(&mut command("id", &["-u"])).as_deref() == Some("0");
+    if !is_root || !succeeds(&mut command("apt-get", &["--version"])) {
+        return Err(Failed::new(format!(
+            "{what} is missing; install it (Debian's package is {package}) and run this again"
+        )));
+    }
+    println!("{what} is missing; apt-get installs {package}");
+    run(&mut command("apt-get", &["update", "--quiet"]))?;
+    let install = ["install", "--quiet", "--yes", "--no-install-recommends", package];
+    run(command("apt-get", &install).env("DEBIAN_FRONTEND", "noninteractive"))
+}
