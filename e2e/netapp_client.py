@@ -262,7 +262,7 @@ def pauses_resumes_and_cancels(server):
     assert job.end_time is not None
     refused(409, "458762", lambda: job.patch(action="cancel"))
     refused(400, "262197", lambda: Job(uuid=made).patch(action="explode"))
-    refused(400, "262212", lambda: Job(uuid=made).patch())
+    refused(400, "262190", lambda: Job(uuid=made).patch())
 
 
 def is_refused_what_a_job_does_not_allow(server):

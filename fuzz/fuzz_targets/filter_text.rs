@@ -1,4 +1,4 @@
-//! A field's name, a line break, and the text of a filter on it.
+//! A field's name, a line break, and the text of a filter on it, or of a search in it.
 //!
 //! A filter is refused or means one thing: it reads back from how it is shown, and obeys the laws
 //! of "and", "or" and "not" on every job.
@@ -12,6 +12,13 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let Some((name, text)) = two_texts(data) else { return };
     for names in [Names::Native, Names::Ontap] {
+        match Expr::parse_search(text, name, names) {
+            Ok(search) => search.check().expect("what is parsed is within the limits"),
+            Err(error) => {
+                let position = error.position().unwrap_or(0);
+                assert!(position <= text.len().max(name.len()), "{error} points beyond the text");
+            }
+        }
         let filter = match Expr::parse(name, text, names) {
             Ok(filter) => filter,
             Err(error) => {

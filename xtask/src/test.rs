@@ -42,7 +42,10 @@ pub(crate) fn test(words: &[String]) -> Result {
     steps.step("the server", || run(&mut cargo(&["build", "--package", "jobtrack-cli"])))?;
     steps.step("NetApp's client against the server", || {
         let server = target().join("debug").join("jobtrack");
-        run(command(python, &["e2e/netapp_client.py", "--binary"]).arg(server))
+        for script in ["e2e/netapp_client.py", "e2e/netapp_more.py"] {
+            run(command(&python, &[script, "--binary"]).arg(&server))?;
+        }
+        Ok(())
     })?;
     steps.step_or_skip("fuzz targets", || match tools::fuzzer() {
         // Reported here and in the summary; all else still decides.

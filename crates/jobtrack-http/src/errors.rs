@@ -7,7 +7,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use jobtrack::{Error, ErrorKind, quoted};
+use jobtrack::{Error, ErrorKind, JobId, quoted};
 use serde::Serialize;
 
 /// Which face an answer is for.
@@ -18,7 +18,7 @@ pub(crate) enum Face {
 }
 
 /// What the engine refuses: kind, status on the native face, status and number on ONTAP's.
-const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
+pub(crate) const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::InvalidValue, 400, 400, "262197"),
     (ErrorKind::MissingValue, 400, 400, "262194"),
     (ErrorKind::InvalidSyntax, 400, 400, "262185"),
@@ -27,9 +27,9 @@ const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::UnknownParameter, 400, 400, "262179"),
     (ErrorKind::Duplicate, 400, 400, "262188"),
     (ErrorKind::NotSortable, 400, 400, "262268"),
-    (ErrorKind::InvalidToken, 400, 400, "262185"),
-    (ErrorKind::LimitExceeded, 400, 400, "262185"),
-    (ErrorKind::Contradiction, 400, 400, "262185"),
+    (ErrorKind::InvalidToken, 400, 400, "262247"),
+    (ErrorKind::LimitExceeded, 400, 400, "262245"),
+    (ErrorKind::Contradiction, 400, 400, "262245"),
     (ErrorKind::NotFound, 404, 404, "4"),
     // ONTAP's clients know one way in which a job is not there.
     (ErrorKind::Gone, 410, 404, "4"),
@@ -56,20 +56,46 @@ const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::Closed, 503, 503, "458773"),
 ];
 
-/// What HTTP refuses before the engine is asked: the name on the native face, status, and number.
-const HTTP: &[(HttpKind, &str, u16, &str)] = &[
-    (HttpKind::NoSuchPath, "no_such_path", 404, "3"),
-    (HttpKind::MethodNotAllowed, "method_not_allowed", 405, "3"),
-    (HttpKind::UriTooLong, "uri_too_long", 414, "262185"),
-    (HttpKind::BodyTooLarge, "body_too_large", 413, "262185"),
-    (HttpKind::BodyCutShort, "body_cut_short", 400, "262199"),
-    (HttpKind::BodyEncoded, "body_encoded", 415, "262185"),
-    (HttpKind::BodyNotExpected, "body_not_expected", 400, "262198"),
-    (HttpKind::InvalidJson, "invalid_json", 400, "262199"),
-    (HttpKind::NotSettable, "not_settable", 400, "262203"),
-    (HttpKind::MissingParameter, "missing_parameter", 400, "262212"),
-    (HttpKind::RevisionChanged, "revision_changed", 412, "8"),
-    (HttpKind::Internal, "internal", 500, "262145"),
+/// Where ONTAP has a number of its own for a fault in one place.
+pub(crate) const PLACES: &[(ErrorKind, Place, &str)] = &[
+    (ErrorKind::MissingValue, Place::Parameter, "262177"),
+    (ErrorKind::MissingValue, Place::Within("query"), "262274"),
+    (ErrorKind::InvalidSyntax, Place::Within("query"), "262272"),
+    (ErrorKind::MissingValue, Place::Within("query_fields"), "262275"),
+    (ErrorKind::Duplicate, Place::Within("query_fields"), "262276"),
+    (ErrorKind::Duplicate, Place::Within("order_by"), "262222"),
+];
+
+/// Where in a request a fault lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A parameter, a header or a member as a whole.
+    Parameter,
+    /// At some byte of this parameter.
+    Within(&'static str),
+}
+
+/// What HTTP refuses before the engine is asked: the name on the native face, its status, status and
+/// number on ONTAP's.
+pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
+    (HttpKind::NoSuchPath, "no_such_path", 404, 404, "3"),
+    (HttpKind::MethodNotAllowed, "method_not_allowed", 405, 405, "3"),
+    (HttpKind::TooManyRequests, "too_many_requests", 503, 429, "262160"),
+    (HttpKind::UriTooLong, "uri_too_long", 414, 414, "262185"),
+    (HttpKind::BodyTooLarge, "body_too_large", 413, 413, "262185"),
+    (HttpKind::BodyCutShort, "body_cut_short", 400, 400, "262199"),
+    (HttpKind::BodyEncoded, "body_encoded", 415, 415, "262185"),
+    (HttpKind::BodyNotExpected, "body_not_expected", 400, 400, "262198"),
+    (HttpKind::InvalidJson, "invalid_json", 400, 400, "262199"),
+    (HttpKind::ArrayNotExpected, "array_not_expected", 400, 400, "262255"),
+    (HttpKind::NotSettable, "not_settable", 400, 400, "262203"),
+    (HttpKind::NothingToChange, "nothing_to_change", 400, 400, "262190"),
+    (HttpKind::MissingParameter, "missing_parameter", 400, 400, "262212"),
+    (HttpKind::Excluded, "excluded", 400, 400, "262186"),
+    (HttpKind::HalfASearch, "half_a_search", 400, 400, "262273"),
+    (HttpKind::SearchNotRead, "search_not_read", 400, 400, "262277"),
+    (HttpKind::RevisionChanged, "revision_changed", 412, 412, "8"),
+    (HttpKind::Internal, "internal", 500, 500, "262145"),
 ];
 
 /// What HTTP itself refuses.
@@ -79,6 +105,8 @@ pub(crate) enum HttpKind {
     NoSuchPath,
     /// The path has no such method.
     MethodNotAllowed,
+    /// As many requests as may be are being answered.
+    TooManyRequests,
     /// The path with its query is too long.
     UriTooLong,
     /// The body is too large.
@@ -91,10 +119,20 @@ pub(crate) enum HttpKind {
     BodyNotExpected,
     /// The body is not JSON.
     InvalidJson,
+    /// The body is an array.
+    ArrayNotExpected,
     /// A member of the body that cannot be set here.
     NotSettable,
+    /// A change that says nothing of what is to change.
+    NothingToChange,
     /// A parameter that must be given is not.
     MissingParameter,
+    /// Two things of which each excludes the other.
+    Excluded,
+    /// The text of a search without its fields, or the other way round.
+    HalfASearch,
+    /// A search where something is changed.
+    SearchNotRead,
     /// The job is at another revision than `If-Match` says.
     RevisionChanged,
     /// A fault of the server.
@@ -197,27 +235,63 @@ impl Fault {
 
     /// The answer of this face.
     pub(crate) fn into_response(self, face: Face) -> Response {
-        let (name, native, ontap, code) = self.row();
-        if native >= 500 {
-            tracing::warn!(kind = name, "{}", self.line());
-        }
+        let (allow, is_overload) = (self.allow, self.kind == Kind::Http(HttpKind::TooManyRequests));
         let (status, media_type, body) = match face {
-            Face::Ontap => (ontap, "application/hal+json", self.ontap_body(code)),
-            Face::Native => (native, "application/problem+json", self.problem(name, native)),
+            Face::Ontap => {
+                let (status, error) = self.into_ontap();
+                (status, "application/hal+json", to_json(&OntapBody { error }))
+            }
+            Face::Native => {
+                let (name, status, ..) = self.row();
+                self.log(name, status);
+                (status, "application/problem+json", self.problem(name, status))
+            }
         };
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() =
-            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        if let Some(allow) = self.allow {
+        if let Some(allow) = allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if is_overload {
+            // The clients that heed it take whole seconds.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
 
+    /// Status and error as ONTAP shows them.
+    pub(crate) fn into_ontap(self) -> (StatusCode, OntapError) {
+        let (name, _, status, code) = self.row();
+        self.log(name, status);
+        let code = self.place_code().unwrap_or(code);
+        let (mut message, mut target) = (self.message, self.target);
+        match (self.kind, &target, self.value) {
+            (Kind::Engine(ErrorKind::NotFound | ErrorKind::Gone), ..) => {
+                "entry doesn't exist".clone_into(&mut message);
+                target = Some("uuid".to_owned());
+            }
+            // ONTAP's own words first, since people search for them; then what is wrong.
+            (Kind::Engine(ErrorKind::InvalidValue), Some(target), Some(value)) => {
+                message = format!("{value} is an invalid value for field {target:?}: {message}");
+            }
+            _ => {}
+        }
+        if let Some(position) = self.position {
+            message = format!("{message} (at byte {position})");
+        }
+        (status, OntapError { message, code, target, arguments: Vec::new() })
+    }
+
+    fn log(&self, name: &str, status: StatusCode) {
+        if status.is_server_error() {
+            tracing::warn!(kind = name, "{}", self.line());
+        }
+    }
+
     /// Name, native status, ONTAP's status, ONTAP's number.
-    fn row(&self) -> (&'static str, u16, u16, &'static str) {
+    fn row(&self) -> (&'static str, StatusCode, StatusCode, &'static str) {
         let found = match self.kind {
             Kind::Engine(kind) => ENGINE
                 .iter()
@@ -226,45 +300,27 @@ impl Fault {
             Kind::Http(kind) => HTTP
                 .iter()
                 .find(|row| row.0 == kind)
-                .map(|&(_, name, status, code)| (name, status, status, code)),
+                .map(|&(_, name, native, ontap, code)| (name, native, ontap, code)),
         };
         // The tests prove that both tables are whole.
-        found.unwrap_or(("internal", 500, 500, "262145"))
+        let (name, native, ontap, code) = found.unwrap_or(("internal", 500, 500, "262145"));
+        let status = |code| StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (name, status(native), status(ontap), code)
     }
 
-    fn ontap_body(&self, code: &str) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            error: Detail<'a>,
-        }
-        #[derive(Serialize)]
-        struct Detail<'a> {
-            message: &'a str,
-            code: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            target: Option<&'a str>,
-        }
-        let mut message = self.message.clone();
-        let mut target = self.target.as_deref();
-        match (&self.kind, target, &self.value) {
-            (Kind::Engine(ErrorKind::NotFound | ErrorKind::Gone), ..) => {
-                "entry doesn't exist".clone_into(&mut message);
-                target = Some("uuid");
-            }
-            // ONTAP's own words first, since people search for them; then what is wrong.
-            (Kind::Engine(ErrorKind::InvalidValue), Some(target), Some(value)) => {
-                message =
-                    format!("{value} is an invalid value for field {target:?}: {}", self.message);
-            }
-            _ => {}
-        }
-        if let Some(position) = self.position {
-            message = format!("{message} (at byte {position})");
-        }
-        to_json(&Body { error: Detail { message: &message, code, target } })
+    /// ONTAP's number for the fault in this place, if the place has one.
+    fn place_code(&self) -> Option<&'static str> {
+        let Kind::Engine(kind) = self.kind else { return None };
+        let target = self.target.as_deref()?;
+        // What the engine finds within a text it names by its byte.
+        let is_here = |place: Place| match place {
+            Place::Parameter => self.position.is_none(),
+            Place::Within(parameter) => self.position.is_some() && parameter == target,
+        };
+        PLACES.iter().find(|row| row.0 == kind && is_here(row.1)).map(|row| row.2)
     }
 
-    fn problem(&self, kind: &'static str, status: u16) -> Vec<u8> {
+    fn problem(&self, kind: &'static str, status: StatusCode) -> Vec<u8> {
         #[derive(Serialize)]
         struct Problem<'a> {
             status: u16,
@@ -276,16 +332,46 @@ impl Fault {
             #[serde(skip_serializing_if = "Option::is_none")]
             position: Option<usize>,
         }
-        let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
         to_json(&Problem {
-            status,
-            title: title.unwrap_or("Error"),
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or("Error"),
             detail: &self.message,
             kind,
             field: self.target.as_deref(),
             position: self.position,
         })
     }
+}
+
+/// An error as ONTAP shows it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct OntapError {
+    message: String,
+    /// A number, as text.
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    arguments: Vec<OntapArgument>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct OntapArgument {
+    code: &'static str,
+    message: String,
+}
+
+impl OntapError {
+    /// Says at which of many jobs the error came, and after how many changed ones.
+    pub(crate) fn stopped_at(&mut self, id: JobId, changed: usize) {
+        self.message = format!("{} (at job {id}, after {changed} changed)", self.message);
+        self.arguments.push(OntapArgument { code: "uuid", message: id.to_string() });
+    }
+}
+
+#[derive(Serialize)]
+struct OntapBody {
+    error: OntapError,
 }
 
 /// The value as JSON. What is written here has text keys only, so it cannot fail.
@@ -309,7 +395,8 @@ mod tests {
     #[test]
     fn every_status_is_one_and_every_number_is_a_number() {
         let engine = ENGINE.iter().flat_map(|row| [(row.1, row.3), (row.2, row.3)]);
-        for (status, code) in engine.chain(HTTP.iter().map(|row| (row.2, row.3))) {
+        let http = HTTP.iter().flat_map(|row| [(row.2, row.4), (row.3, row.4)]);
+        for (status, code) in engine.chain(http).chain(PLACES.iter().map(|row| (400, row.2))) {
             assert!(StatusCode::from_u16(status).unwrap().canonical_reason().is_some(), "{status}");
             assert!((400..600).contains(&status));
             assert!(code.parse::<u32>().is_ok(), "{code}");
@@ -318,23 +405,21 @@ mod tests {
 
     #[test]
     fn the_table_of_http_has_each_kind_once() {
-        let kinds = [
-            HttpKind::NoSuchPath,
-            HttpKind::MethodNotAllowed,
-            HttpKind::UriTooLong,
-            HttpKind::BodyTooLarge,
-            HttpKind::BodyCutShort,
-            HttpKind::BodyEncoded,
-            HttpKind::BodyNotExpected,
-            HttpKind::InvalidJson,
-            HttpKind::NotSettable,
-            HttpKind::MissingParameter,
-            HttpKind::RevisionChanged,
-            HttpKind::Internal,
-        ];
-        for kind in kinds {
-            assert_eq!(HTTP.iter().filter(|row| row.0 == kind).count(), 1, "{kind:?}");
+        // In the order of their declaration, which the compiler numbers.
+        for (number, row) in HTTP.iter().enumerate() {
+            assert_eq!(row.0 as usize, number, "{:?}", row.0);
         }
-        assert_eq!(HTTP.len(), kinds.len());
+        assert_eq!(HTTP.len(), HttpKind::Internal as usize + 1);
+    }
+
+    #[test]
+    fn a_place_has_its_own_number_and_others_have_the_kind_s() {
+        let code = |fault: Fault| fault.into_ontap().1.code;
+        let missing = || Fault::engine(ErrorKind::MissingValue, "x");
+        assert_eq!(code(missing().on("max_records")), "262177");
+        assert_eq!(code(missing().on("state").at(0)), "262194");
+        assert_eq!(code(missing().on("query").at(0)), "262274");
+        let twice = || Fault::engine(ErrorKind::Duplicate, "x").on("order_by");
+        assert_eq!((code(twice()), code(twice().at(6))), ("262188", "262222"));
     }
 }

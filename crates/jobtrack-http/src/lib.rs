@@ -48,8 +48,11 @@
 //! ```
 
 mod body;
+#[cfg(test)]
+mod docs_test;
 mod errors;
 mod import;
+mod layout;
 mod lines;
 mod listing;
 mod native;
@@ -63,6 +66,7 @@ use std::time::Duration;
 
 use axum::Router;
 use jobtrack::Tracker;
+use tokio::sync::Semaphore;
 
 pub use import::{BadLine, ImportReport, parse_span};
 pub use server::{ServerOptions, serve};
@@ -78,6 +82,8 @@ pub struct Options {
     pub line_bytes: usize,
     /// The longest path with its query: 16 KiB.
     pub uri_bytes: usize,
+    /// Requests that are being answered at a time; more are told to come again: 512.
+    pub in_flight: usize,
     /// How long a client may pause while it sends a body: 60 s.
     pub body_pause: Duration,
 }
@@ -89,6 +95,7 @@ impl Default for Options {
             body_bytes: 1024 * 1024,
             line_bytes: 1024 * 1024,
             uri_bytes: 16 * 1024,
+            in_flight: 512,
             body_pause: Duration::from_secs(60),
         }
     }
@@ -99,11 +106,14 @@ impl Default for Options {
 pub(crate) struct App {
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) options: Options,
+    /// A place for each request that may be in progress.
+    pub(crate) in_flight: Semaphore,
 }
 
 /// Both faces of this tracker.
 pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
-    let app = Arc::new(App { tracker, options });
+    let places = options.in_flight.clamp(1, Semaphore::MAX_PERMITS);
+    let app = Arc::new(App { tracker, options, in_flight: Semaphore::new(places) });
     let routes = Router::new()
         .merge(ontap::routes(&app))
         .merge(native::routes(&app))

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use jobtrack::{
-    Budget, Count, ErrorKind, Expr, Field, Names, Order, Page, PageToken, Query, Selection,
+    Budget, Count, Error, ErrorKind, Expr, Field, Names, Order, Page, PageToken, Query, Selection,
 };
 
-use crate::errors::Fault;
+use crate::errors::{Fault, HttpKind};
+use crate::layout::Layout;
 use crate::params::Params;
 
 /// The longest time, in seconds, for which a client may ask to collect records.
 const LONGEST_TIMEOUT: u64 = 120;
 /// The parameter that says where to go on; only links of the server's own have it.
-const TOKEN: &str = "start.token";
+pub(crate) const TOKEN: &str = "start.token";
+/// How many of the first records are left out.
+const OFFSET: &str = "offset";
+/// The words of a search, and where to look for them.
+const SEARCH: [&str; 2] = ["query", "query_fields"];
 
 /// A listing as it was asked for.
 #[derive(Debug)]
@@ -24,6 +29,7 @@ pub(crate) struct Listing {
     pub(crate) fields: Option<Selection>,
     /// Whether records are wanted, or only their number.
     pub(crate) return_records: bool,
+    pub(crate) layout: Layout,
     path: &'static str,
     params: Params,
 }
@@ -40,14 +46,17 @@ impl Listing {
         let fields = selection(&params, names)?;
         let return_records = params.boolean("return_records", true)?;
         let max_records = params.integer("max_records", 1, u64::MAX)?;
+        let offset = params.integer(OFFSET, 0, u64::MAX)?.unwrap_or(0);
         let query = Query {
-            filter: filter(&params, names)?,
+            filter: filter(&params, names)?.and(search(&params, names)?),
             order: order(&params, names)?,
             max_records: max_records.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            offset: usize::try_from(offset).unwrap_or(usize::MAX),
             after: token(&params)?,
             budget: budget(&params, limit)?,
         };
-        Ok(Listing { query, fields, return_records, path, params })
+        let layout = Layout::of(&params)?;
+        Ok(Listing { query, fields, return_records, layout, path, params })
     }
 
     /// The link to this page.
@@ -66,7 +75,9 @@ impl Listing {
     }
 
     fn next(&self, token: Option<&PageToken>) -> Option<String> {
-        token.map(|token| self.params.link(self.path, (TOKEN, &token.to_string())))
+        // The token says where this page ended, so nothing is left out any more.
+        let params = self.params.without(OFFSET);
+        token.map(|token| params.link(self.path, (TOKEN, &token.to_string())))
     }
 }
 
@@ -83,18 +94,33 @@ pub(crate) fn budget(params: &Params, limit: Duration) -> Result<Budget, Fault> 
     Ok(Budget { soft: soft.map_or(limit, Duration::from_secs), hard: limit })
 }
 
+/// The refusal of a query; what is wrong with a token is known only with the rest of it.
+pub(crate) fn fault(error: Error) -> Fault {
+    match error.kind() {
+        ErrorKind::InvalidToken => Fault::from(error).on(TOKEN),
+        _ => error.into(),
+    }
+}
+
+/// Whether the parameter is one of a search.
+pub(crate) fn is_search(name: &str) -> bool {
+    SEARCH.contains(&name)
+}
+
 /// The filter of a call that takes nothing else.
 pub(crate) fn only_filter(params: &Params, names: Names) -> Result<Expr, Fault> {
-    match params.iter().find(|(name, _)| is_reserved(name)) {
-        Some((name, _)) => Err(Fault::unexpected_parameter(name)),
-        None => filter(params, names),
-    }
+    filter_but(params, names, &[])
 }
 
 /// What the parameters that name fields ask for, all of it at once.
 fn filter(params: &Params, names: Names) -> Result<Expr, Fault> {
+    filter_but(params, names, RESERVED)
+}
+
+/// The filter that all parameters make but these, which are none.
+pub(crate) fn filter_but(params: &Params, names: Names, others: &[&str]) -> Result<Expr, Fault> {
     let mut filter = Expr::default();
-    for (name, value) in params.iter().filter(|(name, _)| !is_reserved(name)) {
+    for (name, value) in params.iter().filter(|(name, _)| !others.contains(name)) {
         if Field::parse(name, names).is_err() {
             return Err(Fault::unexpected_parameter(name));
         }
@@ -103,6 +129,21 @@ fn filter(params: &Params, names: Names) -> Result<Expr, Fault> {
         filter = filter.and(test);
     }
     Ok(filter)
+}
+
+/// What is searched for, if anything is.
+fn search(params: &Params, names: Names) -> Result<Expr, Fault> {
+    let [text, fields] = SEARCH.map(|name| params.get(name));
+    match (text, fields) {
+        (None, None) => Ok(Expr::everything()),
+        (Some(text), Some(fields)) => Ok(Expr::parse_search(text, fields, names)?),
+        (text, _) => {
+            let [query, query_fields] = SEARCH;
+            let missing = if text.is_none() { query } else { query_fields };
+            let message = format!("{query} and {query_fields} are given together or not at all");
+            Err(Fault::new(HttpKind::HalfASearch, message).on(missing))
+        }
+    }
 }
 
 fn order(params: &Params, names: Names) -> Result<Order, Fault> {
@@ -118,25 +159,28 @@ fn order(params: &Params, names: Names) -> Result<Order, Fault> {
     Order::parse(text, names).map_err(|error| Fault::from(error).on_value(name, text))
 }
 
-fn token(params: &Params) -> Result<Option<PageToken>, Fault> {
+/// Where to go on, if the request goes on after another.
+pub(crate) fn token(params: &Params) -> Result<Option<PageToken>, Fault> {
     let Some(text) = params.given(TOKEN)? else { return Ok(None) };
     let token = PageToken::from_str(text).map_err(|error| Fault::from(error).on(TOKEN))?;
     Ok(Some(token))
 }
 
-fn is_reserved(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "fields",
-        "ignore_unknown_fields",
-        "max_records",
-        "order_by",
-        "$orderBy",
-        "return_records",
-        "return_timeout",
-        TOKEN,
-    ];
-    NAMES.contains(&name)
-}
+/// The parameters of a listing that are no filter.
+pub(crate) const RESERVED: &[&str] = &[
+    "fields",
+    "ignore_unknown_fields",
+    "max_records",
+    "order_by",
+    "$orderBy",
+    "return_records",
+    "return_timeout",
+    OFFSET,
+    SEARCH[0],
+    SEARCH[1],
+    TOKEN,
+    Layout::PARAMETER,
+];
 
 #[cfg(test)]
 mod tests {
@@ -146,7 +190,10 @@ mod tests {
     fn no_field_bears_the_name_of_a_parameter() {
         for field in Field::FIXED {
             for names in [Names::Native, Names::Ontap] {
-                assert!(!field.name(names).is_some_and(|name| is_reserved(&name)), "{field}");
+                assert!(
+                    !field.name(names).is_some_and(|name| RESERVED.contains(&&*name)),
+                    "{field}"
+                );
             }
         }
     }

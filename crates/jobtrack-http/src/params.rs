@@ -23,7 +23,7 @@ impl Params {
         for part in raw.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let name = decode(name).map_err(|fault| fault.on("parameter name"))?;
-            let value = decode(value).map_err(|fault| fault.on(&name))?;
+            let value = decode(value).map_err(|fault| fault.on_value(&name, value))?;
             if pairs.iter().any(|(other, _)| *other == name) {
                 let message = format!("{} is given twice", quoted(&name));
                 return Err(Fault::engine(ErrorKind::Duplicate, message).on(&name));
@@ -81,6 +81,12 @@ impl Params {
             }
             value => Ok(value),
         }
+    }
+
+    /// The same parameters, less this one.
+    pub(crate) fn without(&self, name: &str) -> Params {
+        let pairs = self.pairs.iter().filter(|(other, _)| other != name).cloned().collect();
+        Params { pairs }
     }
 
     /// The path with these parameters, after another one in front of them.

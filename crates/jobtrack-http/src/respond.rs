@@ -54,6 +54,16 @@ pub(crate) fn json(media_type: &'static str, body: Vec<u8>) -> Response {
     response
 }
 
+/// The answer, with the link to the next page in its head as well.
+pub(crate) fn with_next(mut response: Response, next: Option<&str>) -> Response {
+    // A link holds nothing but ASCII, all marks encoded.
+    let link = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
+}
+
 /// The answer to OPTIONS: an empty object, and the methods that there are.
 pub(crate) fn options(media_type: &'static str, allow: &'static str) -> Response {
     let mut response = json(media_type, b"{}".to_vec());
@@ -85,10 +95,17 @@ pub(crate) fn layers(routes: Router, app: &Arc<App>) -> Router {
 async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let face = face_of(request.uri().path());
     let is_head = request.method() == Method::HEAD;
-    let mut response = match check(&app, &request) {
+    // Held until there is an answer: to send it is the connection's affair.
+    let place = app.in_flight.try_acquire();
+    let checked = match &place {
+        Ok(_) => check(&app, &request),
+        Err(_) => Err(too_many(&app)),
+    };
+    let mut response = match checked {
         Ok(()) => next.run(request).await,
         Err(fault) => fault.into_response(face),
     };
+    drop(place);
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -100,6 +117,12 @@ async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         }
     }
     response
+}
+
+fn too_many(app: &App) -> Fault {
+    let most = app.options.in_flight;
+    let message = format!("{most} requests are in progress, which is the most; try again later");
+    Fault::new(HttpKind::TooManyRequests, message)
 }
 
 fn check(app: &App, request: &Request) -> Result<(), Fault> {

@@ -33,11 +33,19 @@ struct Suite {
 #[derive(Deserialize)]
 struct Case {
     name: String,
+    number: Option<Numbers>,
     only_over_http: Option<String>,
     #[serde(flatten)]
     first: Step,
     #[serde(default)]
     then: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    One(u32),
+    Several(Vec<u32>),
 }
 
 // Not `deny_unknown_fields`, which does not go with `flatten`: unknown members are caught below.
@@ -55,6 +63,7 @@ struct Step {
     members: Option<String>,
     #[serde(default)]
     record: BTreeMap<char, String>,
+    text: Option<String>,
     json: Option<String>,
     part: Option<String>,
     #[serde(default)]
@@ -183,7 +192,9 @@ impl Step {
     /// Sends the request and says everything that is not as it should be.
     fn run(&self, stage: &Stage) -> Vec<String> {
         assert!(
-            self.unknown.keys().all(|name| ["name", "then", "only_over_http"].contains(&&**name))
+            self.unknown
+                .keys()
+                .all(|name| ["name", "number", "then", "only_over_http"].contains(&&**name))
         );
         if let Some(seconds) = self.advance {
             stage.clock.advance(Duration::from_secs(seconds));
@@ -208,9 +219,18 @@ impl Step {
             }
             return faults;
         }
+        if let Some(text) = &self.text
+            && !answer.text().starts_with(&stage.filled(text))
+        {
+            faults.push("another text".to_owned());
+        }
         if answer.body.is_empty() {
             faults.push("no body".to_owned());
         } else {
+            let link = next(&answer.json()).map(|next| format!("<{next}>; rel=\"next\""));
+            if answer.headers.get("link") != link.as_ref() {
+                faults.push(format!("link: {:?}", answer.headers.get("link")));
+            }
             self.check_body(stage, &answer.json(), &mut faults);
             self.check_pages(stage, &answer, &headers, &mut faults);
         }
@@ -365,6 +385,19 @@ fn run(suite: &str, way: &Way) {
 const ONTAP: &str = include_str!("../../../testdata/http/ontap.toml");
 const NATIVE: &str = include_str!("../../../testdata/http/native.toml");
 const BAD_INPUT: &str = include_str!("../../../testdata/http/bad_input.toml");
+
+#[test]
+fn every_request_of_the_specification_is_there() {
+    let suite: Suite = toml::from_str(ONTAP).unwrap();
+    let numbers = suite.case.iter().flat_map(|case| match &case.number {
+        None => Vec::new(),
+        Some(Numbers::One(number)) => vec![*number],
+        Some(Numbers::Several(numbers)) => numbers.clone(),
+    });
+    let numbers: std::collections::BTreeSet<u32> = numbers.collect();
+    // The head of the file says where the other two are.
+    assert_eq!(numbers, (1..=63).collect());
+}
 
 #[test]
 fn ontap_in_process() {

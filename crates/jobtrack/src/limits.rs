@@ -21,6 +21,8 @@ pub const SELECTED_FIELDS: usize = 256;
 pub const SELECTION_DEPTH: usize = 8;
 /// Most records in one page.
 pub const PAGE_RECORDS: usize = 10_000;
+/// Most records that a query may leave out before its first one.
+pub const OFFSET_RECORDS: usize = 1_000_000;
 /// Most commands that one commit takes; the rest go into the next one.
 pub const COMMIT_COMMANDS: usize = 1_024;
 /// The longest retention: a hundred years.

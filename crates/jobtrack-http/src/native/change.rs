@@ -14,6 +14,7 @@ use super::{JOBS, id, render};
 use crate::App;
 use crate::body;
 use crate::errors::{Fault, HttpKind};
+use crate::layout::Layout;
 use crate::params::{Params, invalid};
 use crate::respond::{Answer, blocking};
 
@@ -51,7 +52,7 @@ pub(super) async fn create(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answ
     let job: NewJob = body::parse(content)?;
     let command = Command::create(job).durability(durability);
     let applied = run(app, command).await?;
-    let mut response = render::job(&applied.job, None);
+    let mut response = render::job(&applied.job, None, Layout::Compact);
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::try_from(format!("{JOBS}/{}", applied.job.uuid)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -99,7 +100,7 @@ async fn change(app: Arc<App>, parts: &Parts, command: Command) -> Answer {
             false => fault,
         }
     })?;
-    Ok(render::job(&applied.job, None))
+    Ok(render::job(&applied.job, None, Layout::Compact))
 }
 
 async fn run(app: Arc<App>, command: Command) -> Result<Applied, Fault> {

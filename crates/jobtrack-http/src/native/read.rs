@@ -10,32 +10,33 @@ use serde::Serialize;
 use super::{JOBS, JSON, id, render};
 use crate::App;
 use crate::errors::to_json;
+use crate::layout::Layout;
 use crate::listing::{self, Listing};
 use crate::params::Params;
 use crate::respond::{Answer, blocking, json};
 
 pub(super) async fn list(app: Arc<App>, uri: &Uri) -> Answer {
     let listing = Listing::parse(uri, JOBS, Names::Native, app.options.query_limit)?;
-    let body = blocking(move || {
+    blocking(move || {
         if listing.return_records {
-            let page = app.tracker.query(&listing.query)?;
+            let page = app.tracker.query(&listing.query).map_err(listing::fault)?;
             Ok(render::page(&page, &listing))
         } else {
-            let count = app.tracker.count(&listing.query)?;
+            let count = app.tracker.count(&listing.query).map_err(listing::fault)?;
             Ok(render::count(&count, &listing))
         }
     })
-    .await?;
-    Ok(json(JSON, body))
+    .await
 }
 
 pub(super) async fn get(app: Arc<App>, uri: &Uri) -> Answer {
     let params = Params::parse(uri.query())?;
-    params.only(&["fields", "ignore_unknown_fields"])?;
+    params.only(&["fields", "ignore_unknown_fields", Layout::PARAMETER])?;
+    let layout = Layout::of(&params)?;
     let fields = listing::selection(&params, Names::Native)?;
     let id = id(uri)?;
     let found = blocking(move || Ok(app.tracker.get(id)?)).await?;
-    Ok(render::job(&found.job, fields.as_ref()))
+    Ok(render::job(&found.job, fields.as_ref(), layout))
 }
 
 pub(super) async fn counts(app: Arc<App>) -> Answer {

@@ -9,38 +9,40 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::JSON;
-use crate::errors::to_json;
+use crate::layout::Layout;
 use crate::listing::Listing;
-use crate::respond::json;
+use crate::respond::{json, with_next};
 
 /// A page of the collection.
-pub(super) fn page(page: &Page, listing: &Listing) -> Vec<u8> {
+pub(super) fn page(page: &Page, listing: &Listing) -> Response {
     let pruned = Pruned::of(listing.fields.as_ref());
     let records = page.jobs.iter().map(|job| Record { job, pruned: pruned.as_ref() }).collect();
-    to_json(&Envelope {
+    Envelope {
         records: Some(records),
         num_records: page.jobs.len() as u64,
         revision: page.revision,
         horizon: page.horizon,
         next: listing.next_of_page(page),
-    })
+    }
+    .answer(listing.layout)
 }
 
 /// The collection's number of records.
-pub(super) fn count(count: &Count, listing: &Listing) -> Vec<u8> {
-    to_json(&Envelope {
+pub(super) fn count(count: &Count, listing: &Listing) -> Response {
+    Envelope {
         records: None,
         num_records: count.count,
         revision: count.revision,
         horizon: count.horizon,
         next: listing.next_of_count(count),
-    })
+    }
+    .answer(listing.layout)
 }
 
 /// One job, tagged with its revision.
-pub(super) fn job(job: &Job, fields: Option<&Selection>) -> Response {
+pub(super) fn job(job: &Job, fields: Option<&Selection>, layout: Layout) -> Response {
     let pruned = Pruned::of(fields);
-    let mut response = json(JSON, to_json(&Record { job, pruned: pruned.as_ref() }));
+    let mut response = json(JSON, layout.render(&Record { job, pruned: pruned.as_ref() }));
     if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", job.revision)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
@@ -56,6 +58,12 @@ struct Envelope<'a> {
     horizon: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+}
+
+impl Envelope<'_> {
+    fn answer(&self, layout: Layout) -> Response {
+        with_next(json(JSON, layout.render(self)), self.next.as_deref())
+    }
 }
 
 struct Record<'a> {

@@ -1,17 +1,58 @@
 //! Jobs as ONTAP's clients read them: no `null` anywhere, times in whole seconds.
 
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
 use jobtrack::{Count, Field, Job, JobId, Page, Phase, Selection, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::JOBS;
-use crate::errors::to_json;
+use super::{HAL, JOBS, PLAIN};
+use crate::errors::Fault;
+use crate::layout::Layout;
 use crate::listing::Listing;
+use crate::params::Params;
+use crate::respond::{json, with_next};
 
 /// Which links an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Links {
     All,
     NextOnly,
+}
+
+impl Links {
+    /// `Accept: application/json` first in the list asks for records without links; everything else
+    /// gets them.
+    pub(super) fn of(headers: &HeaderMap) -> Links {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let first = accept.and_then(|accept| accept.split([',', ';']).next()).map(str::trim);
+        match first {
+            Some(first) if first.eq_ignore_ascii_case(PLAIN) => Links::NextOnly,
+            _ => Links::All,
+        }
+    }
+}
+
+/// How an answer looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) links: Links,
+    pub(super) layout: Layout,
+}
+
+impl Style {
+    /// What headers and parameters ask for.
+    pub(super) fn of(headers: &HeaderMap, params: &Params) -> Result<Style, Fault> {
+        Ok(Style { links: Links::of(headers), layout: Layout::of(params)? })
+    }
+
+    /// The answer with this body, and the link to the next page in its head.
+    pub(super) fn answer(self, body: &impl Serialize, next: Option<&str>) -> Response {
+        let media_type = match self.links {
+            Links::All => HAL,
+            Links::NextOnly => PLAIN,
+        };
+        with_next(json(media_type, self.layout.render(body)), next)
+    }
 }
 
 /// Which members of a record are shown, beside the key.
@@ -67,27 +108,31 @@ impl Shown {
 }
 
 /// A page of the collection.
-pub(super) fn page(page: &Page, listing: &Listing, shown: Shown, links: Links) -> Vec<u8> {
-    let records: Vec<_> = page.jobs.iter().map(|job| Record::of(job, shown, links)).collect();
-    to_json(&Envelope {
+pub(super) fn page(page: &Page, listing: &Listing, shown: Shown, style: Style) -> Response {
+    let records: Vec<_> = page.jobs.iter().map(|job| Record::of(job, shown, style.links)).collect();
+    let next = listing.next_of_page(page);
+    let envelope = Envelope {
         num_records: records.len() as u64,
         records: Some(records),
-        links: EnvelopeLinks::of(listing, listing.next_of_page(page), links),
-    })
+        links: EnvelopeLinks::of(listing.self_link(), next.clone(), style.links),
+    };
+    style.answer(&envelope, next.as_deref())
 }
 
 /// The collection's number of records.
-pub(super) fn count(count: &Count, listing: &Listing, links: Links) -> Vec<u8> {
-    to_json(&Envelope {
+pub(super) fn count(count: &Count, listing: &Listing, style: Style) -> Response {
+    let next = listing.next_of_count(count);
+    let envelope = Envelope {
         records: None,
         num_records: count.count,
-        links: EnvelopeLinks::of(listing, listing.next_of_count(count), links),
-    })
+        links: EnvelopeLinks::of(listing.self_link(), next.clone(), style.links),
+    };
+    style.answer(&envelope, next.as_deref())
 }
 
 /// One job.
-pub(super) fn job(job: &Job, shown: Shown, links: Links) -> Vec<u8> {
-    to_json(&Record::of(job, shown, links))
+pub(super) fn job(job: &Job, shown: Shown, style: Style) -> Response {
+    style.answer(&Record::of(job, shown, style.links), None)
 }
 
 #[derive(Serialize)]
@@ -100,7 +145,7 @@ struct Envelope<'a> {
 }
 
 #[derive(Serialize)]
-struct EnvelopeLinks {
+pub(super) struct EnvelopeLinks {
     #[serde(rename = "self", skip_serializing_if = "Option::is_none")]
     this: Option<Link>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,11 +153,25 @@ struct EnvelopeLinks {
 }
 
 impl EnvelopeLinks {
-    fn of(listing: &Listing, next: Option<String>, links: Links) -> Option<EnvelopeLinks> {
-        let this = (links == Links::All).then(|| Link { href: listing.self_link() });
+    pub(super) fn of(this: String, next: Option<String>, links: Links) -> Option<EnvelopeLinks> {
+        let this = (links == Links::All).then_some(Link { href: this });
         let next = next.map(|href| Link { href });
         // An empty object ends the client's paging as its absence does, but says nothing.
         (this.is_some() || next.is_some()).then_some(EnvelopeLinks { this, next })
+    }
+}
+
+/// A record that shows its key alone.
+#[derive(Serialize)]
+pub(super) struct Key {
+    uuid: JobId,
+    #[serde(rename = "_links", skip_serializing_if = "Option::is_none")]
+    links: Option<SelfLink>,
+}
+
+impl Key {
+    pub(super) fn of(uuid: JobId, links: Links) -> Key {
+        Key { uuid, links: SelfLink::of(uuid, links) }
     }
 }
 
@@ -152,6 +211,12 @@ struct SelfLink {
     this: Link,
 }
 
+impl SelfLink {
+    fn of(uuid: JobId, links: Links) -> Option<SelfLink> {
+        (links == Links::All).then(|| SelfLink { this: Link { href: format!("{JOBS}/{uuid}") } })
+    }
+}
+
 #[derive(Serialize)]
 struct Node<'a> {
     name: &'a str,
@@ -188,7 +253,6 @@ struct ErrorArgument<'a> {
 
 impl<'a> Record<'a> {
     fn of(job: &'a Job, shown: Shown, links: Links) -> Record<'a> {
-        let link = || SelfLink { this: Link { href: format!("{JOBS}/{}", job.uuid) } };
         Record {
             uuid: job.uuid,
             description: text(shown.description, &job.description),
@@ -200,7 +264,7 @@ impl<'a> Record<'a> {
             error: ErrorObject::of(job, shown),
             node: text(shown.node, &job.node).map(|name| Node { name }),
             svm: Svm::of(job, shown),
-            links: (links == Links::All).then(link),
+            links: SelfLink::of(job.uuid, links),
         }
     }
 }

@@ -150,7 +150,12 @@ impl Jobs {
                 }
                 "order_by" => query.order = Order::parse(value, names)?,
                 "max_records" => query.max_records = Some(value.parse().unwrap()),
-                "return_records" | "ignore_unknown_fields" => {}
+                "offset" => query.offset = value.parse().unwrap(),
+                "query" => {
+                    let fields = parameters.get("query_fields").unwrap();
+                    query.filter = query.filter.and(Expr::parse_search(value, fields, names)?);
+                }
+                "return_records" | "ignore_unknown_fields" | "query_fields" => {}
                 _ => query.filter = query.filter.and(Expr::parse(name, value, names)?),
             }
         }

@@ -4,10 +4,11 @@ use std::fmt;
 
 use super::parse;
 use super::pattern::Pattern;
+use super::search;
 use super::term::{Comparison, Term, Test};
 use super::value::Value;
 use crate::error::{Error, ErrorKind, Result};
-use crate::field::{Field, Names};
+use crate::field::{Field, Names, ValueRef};
 use crate::job::Job;
 use crate::limits::{FILTER_DEPTH, FILTER_TERMS};
 
@@ -109,6 +110,44 @@ impl Expr {
         // Errors name the field as the caller does, if the caller has a name for it.
         let name = field.name(names).unwrap_or_else(|| field.to_string().into());
         parse::filter(field, &name, text)
+    }
+
+    /// The filter that a search makes: words of which each must be found in one of the fields, if
+    /// not all in the same. A blank stands between words, `|` between words of which one is enough
+    /// and binds tighter, and blanks and marks within `"…"` are characters. A word is found anywhere
+    /// within a value; one with a `*`, which is any run of characters, must match all of it.
+    ///
+    /// ```
+    /// use jobtrack::{Expr, Field};
+    ///
+    /// let filter = Expr::search("vol1|vol2 *delete*", &[Field::Description, Field::Message])?;
+    /// assert_eq!(
+    ///     filter.to_string(),
+    ///     "(description=*vol1* or message=*vol1* or description=*vol2* or message=*vol2*) \
+    ///      and (description=*delete* or message=*delete*)"
+    /// );
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `MissingValue` for no word or no field, `InvalidSyntax` for a quotation mark that is never
+    /// closed, naming the position; `LimitExceeded` where words times fields are more than
+    /// [`FILTER_TERMS`].
+    pub fn search(text: &str, fields: &[Field]) -> Result<Expr> {
+        search::filter(text, fields)
+    }
+
+    /// The filter that a search makes, its fields named as the parameter `query_fields` names them:
+    /// separated by commas, `*` for all, an object's name for all of it, `!x` to take one out. Labels
+    /// are named one by one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`search`](Expr::search); `InvalidValue` for an unknown name, `Duplicate` for one that
+    /// is given twice.
+    pub fn parse_search(text: &str, fields: &str, names: Names) -> Result<Expr> {
+        search::filter(text, &search::fields(fields, names)?)
     }
 
     /// The filter of one test.
@@ -240,6 +279,22 @@ impl Expr {
         self.node.matches(job)
     }
 
+    /// Whether a job could match in which the field has this value, whatever else it has. A list
+    /// is taken to have this element alone.
+    ///
+    /// ```
+    /// use jobtrack::{Expr, Field, Names, ValueRef};
+    ///
+    /// let filter = Expr::parse("scope.name", "vs*", Names::Native)?
+    ///     .and(Expr::parse("code", "7", Names::Native)?);
+    /// assert!(filter.admits(&Field::ScopeName, ValueRef::Text("vs0")));
+    /// assert!(!filter.admits(&Field::ScopeName, ValueRef::Text("other")));
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    pub fn admits(&self, field: &Field, value: ValueRef<'_>) -> bool {
+        self.node.admits(field, value)
+    }
+
     /// A text that two filters share which are made of the same parts in whatever order.
     pub(super) fn canonical(&self) -> String {
         self.node.canonical()
@@ -322,6 +377,17 @@ impl Node {
             Node::Test(term) => term.matches(job),
             Node::Group(Join::And, parts) => parts.iter().all(|part| part.matches(job)),
             Node::Group(Join::Or, parts) => parts.iter().any(|part| part.matches(job)),
+        }
+    }
+
+    fn admits(&self, field: &Field, value: ValueRef<'_>) -> bool {
+        match self {
+            Node::Everything => true,
+            Node::Nothing | Node::TooLarge(_) => false,
+            // Negation stands at the tests alone, so what is not known may count as passed.
+            Node::Test(term) => term.field != *field || term.passes(value),
+            Node::Group(Join::And, parts) => parts.iter().all(|part| part.admits(field, value)),
+            Node::Group(Join::Or, parts) => parts.iter().any(|part| part.admits(field, value)),
         }
     }
 
@@ -480,6 +546,20 @@ mod tests {
         let filter = code(1).or(code(2)).and(kind.clone());
         assert_eq!(filter.canonical(), kind.clone().and(code(2).or(code(1))).canonical());
         assert_ne!(filter.canonical(), code(1).and(code(2)).or(kind).canonical());
+    }
+
+    #[test]
+    fn what_a_filter_admits_is_what_some_job_could_match_with() {
+        let admits =
+            |filter: &Expr, name: &str| filter.admits(&Field::ScopeName, ValueRef::Text(name));
+        let name = |text| Expr::parse_value(&Field::ScopeName, text, Names::Native).unwrap();
+        assert!(admits(&code(1), "vs0") && admits(&Expr::everything(), "vs0"));
+        assert!(!admits(&Expr::nothing(), "vs0") && !admits(&name("null"), "vs0"));
+        assert!(admits(&name("!null").and(name("!vs1")), "vs0"));
+        assert!(!admits(&name("vs0").and(name("!vs0|vs1")), "vs0"));
+        // One of two: the other may be what the job matches by.
+        assert!(admits(&name("vs1").or(code(1)), "vs0"));
+        assert!(!admits(&name("vs1").and(code(1)), "vs0"));
     }
 
     #[test]

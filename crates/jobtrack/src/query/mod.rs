@@ -11,6 +11,7 @@ mod order;
 mod parse;
 mod pattern;
 mod scan;
+mod search;
 mod selection;
 mod term;
 mod token;
@@ -68,6 +69,10 @@ pub struct Query {
     /// How many records a page may have: at least one. None means
     /// [`PAGE_RECORDS`] for records, and no end for a count.
     pub max_records: Option<usize>,
+    /// How many of the first matches, in the order asked for, to leave out: at most
+    /// [`OFFSET_RECORDS`](crate::limits::OFFSET_RECORDS). It belongs to the first page: one that goes
+    /// on `after` another starts where that ended, and leaves out nothing.
+    pub offset: usize,
     /// Where to go on: the token of the page before.
     pub after: Option<PageToken>,
     /// How long it may take.
@@ -125,5 +130,10 @@ impl Query {
     /// How many records a page has at most.
     pub(crate) fn page_records(&self) -> usize {
         self.max_records.unwrap_or(PAGE_RECORDS).min(PAGE_RECORDS)
+    }
+
+    /// How many matches this page leaves out before its first record.
+    pub(crate) fn left_out(&self) -> usize {
+        if self.after.is_none() { self.offset } else { 0 }
     }
 }

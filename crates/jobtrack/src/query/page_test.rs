@@ -78,6 +78,7 @@ proptest! {
         jobs in vec(random_jobs::job(), 0..30),
         order in order(),
         size in 1..8_usize,
+        offset in 0..12_usize,
         filters in any::<bool>(),
     ) {
         let filter = if filters {
@@ -85,8 +86,9 @@ proptest! {
         } else {
             Expr::everything()
         };
-        let query = Query { filter, order, max_records: Some(size), ..Query::default() };
-        let expected = sorted(&jobs, &query);
+        let query = Query { filter, order, max_records: Some(size), offset, ..Query::default() };
+        let mut expected = sorted(&jobs, &query);
+        expected.drain(..offset.min(expected.len()));
         let snapshot = random_jobs::snapshot(jobs);
         let pages = pages(&query, |query| page(&snapshot, query));
         prop_assert_eq!(pages.concat(), expected.clone());
@@ -254,6 +256,32 @@ fn parts_of_a_count_add_up_whatever_ends_them() {
         }
         assert_eq!(total, 5_000);
         assert!(parts > 1);
+    }
+}
+
+#[test]
+fn what_is_left_out_is_never_cut_short() {
+    let snapshot = numbered(5_000);
+    let slow = Query { offset: 4_000, budget: budget(0, 10), ..Query::default() };
+    let page = |query: &Query| Scan { snapshot: &snapshot, monotonic: &ticking() }.page(query);
+    // A token could not say how many are still to be left out, so there is none.
+    assert_eq!(page(&slow).unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    // The soft budget waits for the first record.
+    let query = Query { budget: budget(0, 1_000), ..slow };
+    let first = page(&query).unwrap();
+    assert_eq!(first.jobs[0].uuid, JobId::from_uuid(uuid::Uuid::from_u128(4_000)));
+    assert!(first.next.is_some() && first.jobs.len() < 1_000);
+}
+
+#[test]
+fn the_records_to_leave_out_have_a_limit() {
+    let snapshot = numbered(10);
+    let at_limit = Query { offset: crate::limits::OFFSET_RECORDS, ..Query::default() };
+    assert!(page(&snapshot, &at_limit).unwrap().jobs.is_empty());
+    assert_eq!(count(&snapshot, &at_limit).unwrap().count, 0);
+    let over = Query { offset: at_limit.offset + 1, ..at_limit };
+    for error in [page(&snapshot, &over).unwrap_err(), count(&snapshot, &over).unwrap_err()] {
+        assert_eq!((error.kind(), error.field()), (ErrorKind::LimitExceeded, Some("offset")));
     }
 }
 

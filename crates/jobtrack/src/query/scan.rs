@@ -9,6 +9,7 @@ use super::token::query_hash;
 use super::{Count, Order, Page, PageToken, Query};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
+use crate::limits::OFFSET_RECORDS;
 use crate::table::Snapshot;
 
 /// After how many rows the time is looked at.
@@ -41,7 +42,7 @@ impl Scan<'_> {
         Ok(Page { jobs, next, revision: self.snapshot.revision, horizon: self.snapshot.horizon })
     }
 
-    /// How many jobs match: all of them, or up to `max_records` with where to go on. The order
+    /// How many jobs match, less those left out: all of them, or up to `max_records` with where to go on. The order
     /// does not matter, so a count's token is bound to the filter alone.
     pub(crate) fn count(&self, query: &Query) -> Result<Count> {
         let by_uuid = Order::default();
@@ -71,6 +72,7 @@ impl Scan<'_> {
         let may_stop_early = most < usize::MAX;
         let budget = query.budget;
         let begun = (self.monotonic)();
+        let mut to_leave_out = query.left_out();
         let mut taken = 0;
         let mut last_taken = None;
         let mut last_read: Option<&Arc<Job>> = None;
@@ -80,12 +82,20 @@ impl Scan<'_> {
             if n > 0 && n.is_multiple_of(ROWS_PER_LOOK) {
                 let elapsed = (self.monotonic)().saturating_sub(begun);
                 let is_enough = may_stop_early && taken > 0 && elapsed >= budget.soft;
+                // A token names a job, not how many were still to be left out after it.
+                if to_leave_out > 0 && elapsed >= budget.hard {
+                    return Err(too_slow("passed over", query));
+                }
                 if is_enough || elapsed >= budget.hard {
                     return Ok(last_read.map(|job| PageToken::after(job, hash, order)));
                 }
             }
             last_read = Some(job);
             if !query.filter.matches(job) {
+                continue;
+            }
+            if to_leave_out > 0 {
+                to_leave_out -= 1;
                 continue;
             }
             if taken == most {
@@ -98,10 +108,11 @@ impl Scan<'_> {
         Ok(None)
     }
 
-    /// Reads all rows and keeps the best of those after the page before, one more than the page
-    /// takes.
+    /// Reads all rows and keeps the best of those after the page before: what is left out, the page,
+    /// and one more.
     fn sort(&self, query: &Query, hash: u64) -> Result<(Vec<Arc<Job>>, Option<PageToken>)> {
-        let most = query.page_records();
+        let left_out = query.left_out();
+        let most = left_out + query.page_records();
         let begun = (self.monotonic)();
         // The worst of the best is on top, to be replaced by a better one.
         let mut best: BinaryHeap<Ranked<'_>> = BinaryHeap::new();
@@ -132,6 +143,7 @@ impl Scan<'_> {
         jobs.truncate(most);
         let last = jobs.last().filter(|_| has_more);
         let next = last.map(|job| PageToken::after(job, hash, &query.order));
+        jobs.drain(..left_out.min(jobs.len()));
         Ok((jobs, next))
     }
 }
@@ -142,6 +154,12 @@ fn check(query: &Query, order: &Order) -> Result<u64> {
     if query.max_records == Some(0) {
         return Err(Error::new(ErrorKind::InvalidValue, "0 is too few; write at least 1")
             .with_field("max_records"));
+    }
+    if query.offset > OFFSET_RECORDS {
+        let message = format!(
+            "at most {OFFSET_RECORDS} records may be left out; follow the pages to get further"
+        );
+        return Err(Error::new(ErrorKind::LimitExceeded, message).with_field("offset"));
     }
     let hash = query_hash(&query.filter, order);
     if let Some(token) = &query.after {

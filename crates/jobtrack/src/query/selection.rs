@@ -30,8 +30,8 @@ pub struct Selection {
 
 /// The fields that some names take together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Named {
-    fields: BTreeSet<Field>,
+pub(super) struct Named {
+    pub(super) fields: BTreeSet<Field>,
     has_all_labels: bool,
 }
 
@@ -95,7 +95,7 @@ impl Named {
     }
 
     /// Adds what the name stands for, or says that it stands for nothing.
-    fn add(&mut self, name: &str, names: Names) -> bool {
+    pub(super) fn add(&mut self, name: &str, names: Names) -> bool {
         if name == "*" || name == "**" {
             *self = Selection::all().shown;
             return true;

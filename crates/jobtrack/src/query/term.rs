@@ -69,6 +69,11 @@ impl Term {
         }
     }
 
+    /// Whether a job passes in which the field has this value and no other.
+    pub(super) fn passes(&self, value: ValueRef<'_>) -> bool {
+        self.test.passes(value) != self.is_negated
+    }
+
     /// Writes what stands behind the field's name and the equals sign.
     pub(super) fn write_value(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_negated { "!" } else { "" })?;
