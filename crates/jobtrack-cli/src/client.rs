@@ -1,53 +1,188 @@
-//! What import and export share: how a server is spoken to.
+//! How a server is spoken to: what every command that talks to one has in common.
 
+use std::fmt;
 use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, RootCertStore, crypto};
 use serde_json::Value;
-use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::http::{Response, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::{WithBody, WithoutBody};
+use ureq::{Agent, Body, RequestBuilder};
 
-use crate::Failed;
+use crate::{Failed, password};
+
+/// The variable that holds the password of `--user`.
+pub(crate) const PASSWORD_VARIABLE: &str = "JOBTRACK_PASSWORD";
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// A server, as `--server` names it.
+/// Which server, and who asks: flatten it into the arguments of a command.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
 pub(crate) struct Server {
-    /// The server
-    #[arg(long = "server", default_value = "http://127.0.0.1:8080", value_name = "URL",
-          value_parser = url)]
-    url: String,
+    /// The server: http://HOST:PORT or https://HOST:PORT
+    #[arg(
+        long = "server",
+        env = "JOBTRACK_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    address: Address,
+
+    /// Who you are there. The password is taken from the variable JOBTRACK_PASSWORD, or asked for
+    #[arg(long, env = "JOBTRACK_USER", value_name = "NAME")]
+    user: Option<String>,
+
+    /// Trust the servers that these certificates (PEM) vouch for, in place of those that the system
+    /// trusts. The certificate that jobtrack serve --tls makes vouches for itself
+    #[arg(long, env = "JOBTRACK_CACERT", value_name = "FILE")]
+    cacert: Option<PathBuf>,
+
+    /// Trust whoever answers, and send a password over plain HTTP: for trials alone
+    #[arg(long)]
+    insecure: bool,
 }
 
 impl Server {
-    /// The URL of a path on it.
-    pub(crate) fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+    /// Ready to speak to it. Asks for the password if one is needed and not at hand.
+    pub(crate) fn client(&self) -> Result<Client, Failed> {
+        let address = self.address.clone();
+        let authorization = match &self.user {
+            None => None,
+            Some(user) => Some(self.authorization(user)?),
+        };
+        let mut tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(crypto::ring::default_provider()))
+            .disable_verification(self.insecure)
+            .root_certs(RootCerts::PlatformVerifier);
+        if let Some(path) = &self.cacert {
+            tls = tls.root_certs(RootCerts::new_with_certs(&trusted(path)?));
+        }
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIME))
+            .user_agent(concat!("jobtrack/", env!("CARGO_PKG_VERSION")))
+            // A jobtrack server sends nobody elsewhere.
+            .max_redirects(0)
+            .tls_config(tls.build())
+            .build()
+            .into();
+        Ok(Client { agent, address, authorization })
+    }
+
+    /// The header that says who asks.
+    fn authorization(&self, user: &str) -> Result<String, Failed> {
+        if !self.address.is_private() && !self.insecure {
+            return Err(Failed(format!(
+                "the password would be sent to {} for all on the way to read; speak https to it, \
+                 or add --insecure if that is meant",
+                self.address
+            )));
+        }
+        if user.contains(':') {
+            return Err(Failed(format!("--user {user}: a user's name has no colon")));
+        }
+        let password = match std::env::var(PASSWORD_VARIABLE) {
+            Ok(password) => password,
+            Err(std::env::VarError::NotUnicode(_)) => {
+                return Err(Failed(format!("{PASSWORD_VARIABLE} is not UTF-8")));
+            }
+            Err(std::env::VarError::NotPresent) => {
+                let question = format!("Password of {user} at {}: ", self.address);
+                let instead = format!("set the variable {PASSWORD_VARIABLE}");
+                password::ask(&question, &instead)?
+            }
+        };
+        Ok(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
     }
 }
 
-fn url(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("http://").unwrap_or_default().trim_end_matches('/');
-    if host.is_empty() || host.contains(['/', '?', '#']) {
-        return Err("write it as http://HOST:PORT; nothing but plain HTTP is spoken yet".to_owned());
+/// The certificates in a file of `--cacert`.
+fn trusted(path: &Path) -> Result<Vec<Certificate<'static>>, Failed> {
+    let named = |problem: &dyn fmt::Display| Failed(format!("{}: {problem}", path.display()));
+    let content = std::fs::read(path).map_err(|error| named(&error))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+    let found = found.map_err(|_| named(&"it is not PEM"))?;
+    if found.is_empty() {
+        return Err(named(&"it holds no certificate in PEM form"));
     }
-    Ok(format!("http://{host}"))
+    for certificate in &found {
+        // What cannot be parsed would be passed over later, without a word.
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| named(&error))?;
+    }
+    Ok(found.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
 }
 
-/// One connection's worth of requests. An answer of any status is an answer.
-pub(crate) fn agent() -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT_TIME))
-        .user_agent(concat!("jobtrack/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into()
+/// A server, and one connection's worth of requests to it. An answer of any status is an answer.
+pub(crate) struct Client {
+    agent: Agent,
+    address: Address,
+    /// Who asks. A secret: there is deliberately no way to print a client.
+    authorization: Option<String>,
 }
 
-/// What went wrong on the way to the server.
-pub(crate) fn unreachable(url: &str, error: &ureq::Error) -> Failed {
-    Failed(format!("{url}: {error}"))
+impl Client {
+    /// A request to read what is at this path.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder<WithoutBody> {
+        self.authorized(self.agent.get(self.at(path)))
+    }
+
+    /// A request to change something.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder<WithBody> {
+        self.authorized(self.agent.post(self.at(path)))
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            None => request,
+            Some(authorization) => request.header(header::AUTHORIZATION, authorization),
+        }
+    }
+
+    /// The URL of a path on the server.
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    /// What went wrong on the way to the server.
+    pub(crate) fn unreachable(&self, error: &ureq::Error) -> Failed {
+        let problem = match tls_error(error) {
+            Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+                "nobody that is trusted here vouches for its certificate; if it is one that the \
+                 server made, name its file: --cacert FILE"
+                    .to_owned()
+            }
+            Some(rustls::Error::InvalidCertificate(problem)) => {
+                format!("its certificate is refused: {problem}")
+            }
+            Some(rustls::Error::InvalidMessage(_)) => {
+                "it does not speak TLS; perhaps it is http and not https".to_owned()
+            }
+            _ if self.address.scheme == "http" && matches!(error, ureq::Error::Protocol(_)) => {
+                format!("it does not speak HTTP; perhaps it is https and not http ({error})")
+            }
+            _ => error.to_string(),
+        };
+        Failed(format!("{}: {problem}", self.address))
+    }
+}
+
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
 }
 
 /// What the server says is wrong.
@@ -58,8 +193,61 @@ pub(crate) fn refusal(mut response: Response<Body>) -> Failed {
     let _ = response.body_mut().as_reader().take(64 * 1024).read_to_string(&mut text);
     let problem: Value = serde_json::from_str(&text).unwrap_or_default();
     match problem.get("detail").and_then(Value::as_str) {
+        Some(detail) if status == 401 => {
+            Failed(format!("the server refuses ({status}): {detail} (see --user)"))
+        }
         Some(detail) => Failed(format!("the server refuses ({status}): {detail}")),
         None => Failed(format!("the server answers {status}, which is not what jobtrack says")),
+    }
+}
+
+/// Scheme, host and port of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Address {
+    scheme: &'static str,
+    /// Host and port, as they were written.
+    authority: String,
+}
+
+impl Address {
+    /// Whether nobody on the way can read what is sent there.
+    fn is_private(&self) -> bool {
+        let host = match self.authority.rsplit_once(':') {
+            // The port, and not the end of an address in brackets.
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => &self.authority,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        self.scheme == "https" || is_loopback || host.eq_ignore_ascii_case("localhost")
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = ["http", "https"].into_iter().find_map(|scheme| {
+            let authority = text.strip_prefix(scheme)?.strip_prefix("://")?;
+            Some((scheme, authority.trim_end_matches('/')))
+        });
+        match found {
+            Some((_, authority)) if authority.contains('@') => {
+                Err("write the user as --user NAME, and not here".to_owned())
+            }
+            Some((scheme, authority))
+                if !authority.is_empty() && !authority.contains(['/', '?', '#', ' ']) =>
+            {
+                Ok(Address { scheme, authority: authority.to_owned() })
+            }
+            _ => Err("write it as http://HOST:PORT or https://HOST:PORT".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
     }
 }
 
@@ -68,10 +256,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_a_host_and_a_port() {
-        assert_eq!(url("http://localhost:8080/"), Ok("http://localhost:8080".to_owned()));
-        for bad in ["", "localhost:8080", "https://localhost", "http://", "http://x/v1"] {
-            assert!(url(bad).is_err(), "{bad}");
+    fn a_server_is_a_scheme_a_host_and_a_port() {
+        let address: Address = "http://localhost:8080/".parse().unwrap();
+        assert_eq!(address.to_string(), "http://localhost:8080");
+        assert_eq!("https://a".parse::<Address>().unwrap().to_string(), "https://a");
+        for bad in ["", "localhost:8080", "ftp://x", "http://", "https://", "http://x/v1", "http:x"]
+        {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+        let error = "https://alice:secret@host".parse::<Address>().unwrap_err();
+        assert!(error.contains("--user") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_password_goes_where_nobody_listens() {
+        let is_private = |text: &str| text.parse::<Address>().unwrap().is_private();
+        for private in [
+            "https://example.com",
+            "http://127.0.0.1:80",
+            "http://127.8.0.1",
+            "http://[::1]:8080",
+            "http://[::1]",
+            "http://LocalHost:1",
+        ] {
+            assert!(is_private(private), "{private}");
+        }
+        for public in ["http://example.com", "http://10.0.0.1:80", "http://[2001:db8::1]:80"] {
+            assert!(!is_private(public), "{public}");
         }
     }
 }

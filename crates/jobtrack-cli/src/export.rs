@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::client::{Server, agent, refusal, unreachable};
+use crate::client::{Server, refusal};
 use crate::{Done, Failed};
 
 /// Export all jobs, one JSON object a line, in order of uuid.
@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn export(arguments: &Arguments) -> Result<Done, Failed> {
-    let url = arguments.server.at("/v1/export");
-    let response = agent().get(&url).call().map_err(|error| unreachable(&url, &error))?;
+    let client = arguments.server.client()?;
+    let response = client.get("/v1/export").call().map_err(|error| client.unreachable(&error))?;
     if response.status() != 200 {
         return Err(refusal(response));
     }

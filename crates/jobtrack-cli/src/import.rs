@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jobtrack_http::{ImportReport, parse_span};
 use ureq::SendBody;
 
-use crate::client::{Server, agent, refusal, unreachable};
+use crate::client::{Server, refusal};
 use crate::{Done, Failed};
 
 /// Import jobs from a file, one JSON object a line, as `export` writes them.
@@ -40,9 +40,10 @@ fn retain(text: &str) -> Result<String, jobtrack::Error> {
 }
 
 pub(crate) fn import(arguments: &Arguments) -> Result<Done, Failed> {
+    // A password is asked for before the bar is drawn.
+    let client = arguments.server.client()?;
     let (input, bar) = open(&arguments.file)?;
-    let url = arguments.server.at("/v1/import");
-    let mut request = agent().post(&url).content_type("application/x-ndjson");
+    let mut request = client.post("/v1/import").content_type("application/x-ndjson");
     if let Some(retain) = &arguments.retain {
         request = request.query("retain", retain);
     }
@@ -52,7 +53,7 @@ pub(crate) fn import(arguments: &Arguments) -> Result<Done, Failed> {
     let mut input = bar.wrap_read(input);
     let response = request.send(SendBody::from_reader(&mut input));
     bar.finish_and_clear();
-    let mut response = response.map_err(|error| unreachable(&url, &error))?;
+    let mut response = response.map_err(|error| client.unreachable(&error))?;
     let text = match response.status().as_u16() {
         200 => response.body_mut().read_to_string()?,
         // Stopped at a bad line: the report says which. Anything else is a refusal of it all.

@@ -6,8 +6,11 @@
 mod client;
 mod export;
 mod import;
+mod password;
 mod serve;
 mod store;
+mod tls;
+mod user;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,7 @@ enum Task {
     Serve(serve::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
+    User(user::Arguments),
 }
 
 /// How a task ended that did not fail.
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Task::Serve(arguments) => serve::serve(&arguments),
         Task::Import(arguments) => import::import(&arguments),
         Task::Export(arguments) => export::export(&arguments),
+        Task::User(arguments) => user::user(&arguments),
     };
     match done {
         Ok(Done::Wholly) => ExitCode::SUCCESS,

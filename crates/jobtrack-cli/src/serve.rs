@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{Options, Tracker};
-use jobtrack_http::{ServerOptions, parse_span, router, serve as serve_http};
+use jobtrack_http::{
+    ServerOptions, Tls, Users, parse_span, router, serve as serve_http, serve_tls, with_users,
+};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::store::StoreName;
+use crate::tls::{TlsArguments, now};
 use crate::{Done, Failed};
 
 /// Serve the jobs of one store over HTTP.
@@ -31,10 +36,18 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "300s", value_parser = parse_span, value_name = "SPAN")]
     retention: Duration,
 
-    /// Listen on an address that other machines reach. There are no users yet: whoever reaches the
-    /// port may read and change every job
+    /// Listen on an address that other machines reach without both --tls and --users: whoever
+    /// reaches the port, or listens on the way to it, may read and change every job
     #[arg(long)]
     allow_remote: bool,
+
+    #[command(flatten)]
+    tls: TlsArguments,
+
+    /// The file of those who may use the server, which jobtrack user add writes. Without it,
+    /// whoever reaches the port may
+    #[arg(long, env = "JOBTRACK_USERS", value_name = "FILE")]
+    users: Option<PathBuf>,
 
     /// Connections at a time; more wait until one ends
     #[arg(long, default_value_t = ServerOptions::default().connections, value_name = "N")]
@@ -56,20 +69,32 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Done, Failed> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
-    // The port first: it is taken or free, and a store that opens in vain was locked in vain.
+    let given = arguments.tls.given()?;
+    let users = arguments.users.as_ref().map(open_users).transpose()?;
+    // The port before the store: it is taken or free, and a store that opens in vain was locked in
+    // vain.
     let listener = bind(arguments)?;
-    let address = listener.local_addr()?;
     let options = Options { retention: arguments.retention, ..Options::default() };
     let tracker = arguments.store.open(options)?;
-
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(listener, address, &tracker, arguments))?;
-    // Work that still blocks a thread is waited for: it is a commit, which ends, or an export, whose
-    // reader is gone.
-    drop(runtime);
-    tracker.close()?;
+    let served = serve_store(listener, &tracker, given, users, arguments);
+    // Also where the service failed: what is not closed looks like a crash to who opens it next.
+    let closed = tracker.close();
+    served?;
+    closed?;
     say("stopped; every change is in the store");
     Ok(Done::Wholly)
+}
+
+fn open_users(path: &PathBuf) -> Result<Arc<Users>, Failed> {
+    let users = Users::open(path)?;
+    if users.names().is_empty() {
+        return Err(Failed(format!(
+            "{path}: it names no user, so nobody could use the server; add one: jobtrack user add \
+             NAME --users {path}",
+            path = path.display()
+        )));
+    }
+    Ok(Arc::new(users))
 }
 
 fn bind(arguments: &Arguments) -> Result<TcpListener, Failed> {
@@ -81,10 +106,17 @@ fn bind(arguments: &Arguments) -> Result<TcpListener, Failed> {
     if let Some(remote) = addresses.iter().find(|address| !address.ip().is_loopback())
         && !arguments.allow_remote
     {
-        return Err(Failed(format!(
-            "{remote} can be reached from other machines, and there are no users yet: whoever \
-             reaches it may read and change every job; add --allow-remote if that is meant"
-        )));
+        let danger = match (&arguments.users, arguments.tls.is_on()) {
+            (Some(_), true) => None,
+            (Some(_), false) => Some("passwords would go there for all on the way to read"),
+            (None, _) => Some("whoever reaches it could read and change every job"),
+        };
+        if let Some(danger) = danger {
+            return Err(Failed(format!(
+                "{remote} can be reached from other machines, and {danger}; add --tls and --users \
+                 FILE, or --allow-remote if that is meant"
+            )));
+        }
     }
     let listener = TcpListener::bind(addresses.as_slice())
         .map_err(|error| format!("cannot listen on {text}: {error}"))?;
@@ -92,13 +124,71 @@ fn bind(arguments: &Arguments) -> Result<TcpListener, Failed> {
     Ok(listener)
 }
 
+/// Serves a store that is open.
+fn serve_store(
+    listener: TcpListener,
+    tracker: &Tracker,
+    given: Option<Tls>,
+    users: Option<Arc<Users>>,
+    arguments: &Arguments,
+) -> Result<(), Failed> {
+    let address = listener.local_addr()?;
+    let tls = match given {
+        None if arguments.tls.is_made_here() => {
+            let listen = (arguments.listen.as_str(), address);
+            Some(arguments.tls.made_here(arguments.store.folder(), listen)?)
+        }
+        given => given,
+    };
+    let guards = Guards { tls: tls.map(Arc::new), users };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(listener, address, tracker, guards, arguments))?;
+    // Work that still blocks a thread is waited for: it is a commit, which ends, or an export, whose
+    // reader is gone.
+    drop(runtime);
+    Ok(())
+}
+
+/// What stands between the server and the world.
+#[derive(Clone)]
+struct Guards {
+    tls: Option<Arc<Tls>>,
+    users: Option<Arc<Users>>,
+}
+
 /// What whoever started it wants to know.
-fn announce(address: SocketAddr, store: &StoreName, tracker: &Tracker) {
+fn announce(address: SocketAddr, arguments: &Arguments, tracker: &Tracker, guards: &Guards) {
+    let scheme = if guards.tls.is_some() { "https" } else { "http" };
     say(concat!("jobtrack ", env!("CARGO_PKG_VERSION")));
-    say(&format!("listening on  http://{address}"));
-    say(&format!("data in       {store}"));
+    say(&format!("listening on  {scheme}://{address}"));
+    say(&format!("data in       {}", arguments.store));
     say(&format!("found         {}", tracker.opened()));
-    say(&format!("try           curl 'http://{address}/api/cluster/jobs?fields=*'"));
+    let mut near = address;
+    if address.ip().is_unspecified() {
+        near.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let mut curl = "curl".to_owned();
+    if let Some(tls) = &guards.tls {
+        let path = tls.certificate().canonicalize();
+        let path = path.as_deref().unwrap_or(tls.certificate()).display();
+        say(&format!("certificate   {path}, good until {}", tls.expires()));
+        say(&format!("fingerprint   SHA-256 {}", tls.fingerprint()));
+        if arguments.tls.is_made_here() {
+            curl.push_str(&format!(" --cacert '{path}'"));
+        }
+    }
+    if let Some(users) = &guards.users {
+        let names = users.names();
+        say(&format!("users         {} in {}", names.len(), users.path().display()));
+        if let Some(name) = names.first() {
+            curl.push_str(&format!(" -u {name}"));
+        }
+    }
+    say(&format!("try           {curl} '{scheme}://{near}/api/cluster/jobs?fields=*'"));
 }
 
 /// Says it on standard output, which somebody may have closed: that is no reason to stop serving.
@@ -110,18 +200,51 @@ async fn run(
     listener: TcpListener,
     address: SocketAddr,
     tracker: &Tracker,
+    guards: Guards,
     arguments: &Arguments,
 ) -> Result<(), Failed> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let stop = stop_signal()?;
-    // Only now, when a signal to stop is heeded, may anybody think that the server is there.
-    announce(address, &arguments.store, tracker);
+    let reload = reload_on_hangup(guards.clone())?;
+    // Only now, when signals are heeded, may anybody think that the server is there.
+    announce(address, arguments, tracker, &guards);
     let maintenance = tokio::spawn(maintain(tracker.clone()));
-    let router = router(Arc::new(tracker.clone()), jobtrack_http::Options::default());
+    let mut router = router(Arc::new(tracker.clone()), jobtrack_http::Options::default());
+    if let Some(users) = guards.users {
+        router = with_users(router, users);
+    }
     let options = ServerOptions { connections: arguments.connections, ..ServerOptions::default() };
-    serve_http(listener, router, options, stop).await;
+    match guards.tls {
+        None => serve_http(listener, router, options, stop).await,
+        Some(tls) => serve_tls(listener, tls, router, options, stop).await,
+    }
+    reload.abort();
     maintenance.abort();
     Ok(())
+}
+
+/// Reads certificate and users again whenever the process is sent SIGHUP. Without either, the signal
+/// ends the process, as it does elsewhere.
+fn reload_on_hangup(guards: Guards) -> Result<JoinHandle<()>, Failed> {
+    if guards.tls.is_none() && guards.users.is_none() {
+        return Ok(tokio::spawn(async {}));
+    }
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let guards = guards.clone();
+            let reloaded = tokio::task::spawn_blocking(move || {
+                let tls = guards.tls.map_or(Ok(()), |tls| tls.reload(now()));
+                let users = guards.users.map_or(Ok(()), |users| users.reload());
+                for error in [tls, users].into_iter().filter_map(Result::err) {
+                    tracing::error!("what was read before stays in use: {error}");
+                }
+            });
+            if let Err(error) = reloaded.await {
+                tracing::error!("reading again ended in a fault: {error}");
+            }
+        }
+    }))
 }
 
 /// Done once the process is told to stop.

@@ -1,7 +1,7 @@
 //! Which store: `redb:PATH` or `memory:`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jobtrack::{MemoryStore, Options, Tracker};
@@ -17,6 +17,14 @@ pub(crate) enum StoreName {
 }
 
 impl StoreName {
+    /// Its folder, if it has one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            StoreName::Redb(path) => Some(path),
+            StoreName::Memory => None,
+        }
+    }
+
     /// Opens it, and all its jobs.
     pub(crate) fn open(&self, options: Options) -> jobtrack::Result<Tracker> {
         match self {

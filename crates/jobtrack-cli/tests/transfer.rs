@@ -220,7 +220,7 @@ fn what_cannot_be_done_is_said_in_one_line() {
 
     for arguments in [
         &["import", "-", "--retain", "30"][..],
-        &["export", "--server", "https://localhost"],
+        &["export", "--server", "ftp://localhost"],
         &["export", "--nosuch"],
         &[],
     ] {

@@ -78,6 +78,8 @@ pub(crate) enum Place {
 /// What HTTP refuses before the engine is asked: the name on the native face, its status, status and
 /// number on ONTAP's.
 pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
+    // ONTAP's list pairs this number with 400, but a client looks for the status: 401 it is.
+    (HttpKind::Unauthorized, "unauthorized", 401, 401, "6691623"),
     (HttpKind::NoSuchPath, "no_such_path", 404, 404, "3"),
     (HttpKind::MethodNotAllowed, "method_not_allowed", 405, 405, "3"),
     (HttpKind::TooManyRequests, "too_many_requests", 503, 429, "262160"),
@@ -101,6 +103,8 @@ pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
 /// What HTTP itself refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HttpKind {
+    /// The request comes from none of the users.
+    Unauthorized,
     /// Nothing is served at this path.
     NoSuchPath,
     /// The path has no such method.
@@ -271,6 +275,9 @@ impl Fault {
             (Kind::Engine(ErrorKind::NotFound | ErrorKind::Gone), ..) => {
                 "entry doesn't exist".clone_into(&mut message);
                 target = Some("uuid".to_owned());
+            }
+            (Kind::Http(HttpKind::Unauthorized), ..) => {
+                message = format!("User is not authorized: {message}");
             }
             // ONTAP's own words first, since people search for them; then what is wrong.
             (Kind::Engine(ErrorKind::InvalidValue), Some(target), Some(value)) => {

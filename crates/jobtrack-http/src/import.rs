@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jobtrack::limits::RETENTION_SECONDS;
 use jobtrack::{
-    Applied, Command, Durability, Error, ErrorKind, JobParts, State, Timestamp, Tracker, quoted,
+    Actor, Applied, Command, Durability, Error, ErrorKind, JobParts, State, Timestamp, Tracker,
+    quoted,
 };
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -47,12 +48,14 @@ pub struct BadLine {
 }
 
 /// How lines are to be taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ImportOptions {
     /// The retention of lines that have neither an expiry nor a retention of their own.
     pub(crate) retention: Duration,
     /// Whether a bad line stops the import.
     pub(crate) stop: bool,
+    /// Who imports.
+    pub(crate) actor: Actor,
     /// The longest line.
     pub(crate) line_bytes: usize,
 }
@@ -85,7 +88,9 @@ impl Importer {
             match self.read(&line) {
                 Ok(parts) => {
                     // The sync at the end makes all of them durable.
-                    let command = Command::import(parts).durability(Durability::Deferred);
+                    let command = Command::import(parts)
+                        .durability(Durability::Deferred)
+                        .by(self.options.actor.clone());
                     self.waiting.push((line.number, command));
                     if self.waiting.len() >= self.group() {
                         self.commit()?;

@@ -47,10 +47,12 @@
 //! # }
 //! ```
 
+mod auth;
 mod body;
 #[cfg(test)]
 mod docs_test;
 mod errors;
+mod files;
 mod import;
 mod layout;
 mod lines;
@@ -60,6 +62,8 @@ mod ontap;
 mod params;
 mod respond;
 mod server;
+mod tls;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,8 +72,12 @@ use axum::Router;
 use jobtrack::Tracker;
 use tokio::sync::Semaphore;
 
+pub use auth::with_users;
+pub use files::FileError;
 pub use import::{BadLine, ImportReport, parse_span};
-pub use server::{ServerOptions, serve};
+pub use server::{ServerOptions, serve, serve_tls};
+pub use tls::Tls;
+pub use users::{Users, UsersFile};
 
 /// What may be told to the faces.
 #[derive(Debug, Clone, PartialEq, Eq)]

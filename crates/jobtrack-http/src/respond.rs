@@ -106,9 +106,7 @@ async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         Err(fault) => fault.into_response(face),
     };
     drop(place);
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    complete(&mut response);
     if is_head {
         let length = axum::body::HttpBody::size_hint(response.body()).exact();
         *response.body_mut() = Body::empty();
@@ -123,6 +121,13 @@ fn too_many(app: &App) -> Fault {
     let most = app.options.in_flight;
     let message = format!("{most} requests are in progress, which is the most; try again later");
     Fault::new(HttpKind::TooManyRequests, message)
+}
+
+/// Adds the headers that every answer has.
+pub(crate) fn complete(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 fn check(app: &App, request: &Request) -> Result<(), Fault> {
@@ -147,6 +152,7 @@ fn check(app: &App, request: &Request) -> Result<(), Fault> {
     Ok(())
 }
 
-fn face_of(path: &str) -> Face {
+/// The face that a path belongs to.
+pub(crate) fn face_of(path: &str) -> Face {
     if path.starts_with("/api/") { Face::Ontap } else { Face::Native }
 }

@@ -1,4 +1,5 @@
-//! The server around the faces: HTTP/1.1, with limits against slow and hostile clients.
+//! The server around the faces: HTTP/1.1, plain or over TLS, with limits against slow and hostile
+//! clients.
 //!
 //! An accept loop of our own, since the ready-made ones wait without end for a client that connects
 //! and says nothing. Time is the event loop's here: these are limits on the network, not times of
@@ -17,16 +18,23 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::tls::Tls;
 
 /// What may be told to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
     /// Connections at a time; more wait to be accepted: 256.
     pub connections: usize,
+    /// How long a client may take for the TLS handshake: 10 s.
+    pub handshake_time: Duration,
     /// How long a client may take for the head of a request, and may be idle between two: 30 s.
     pub head_time: Duration,
     /// How long a client may read nothing of an answer that waits for it: 60 s.
@@ -39,6 +47,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         ServerOptions {
             connections: 256,
+            handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(30),
             write_pause: Duration::from_secs(60),
             grace: Duration::from_secs(10),
@@ -59,15 +68,32 @@ pub async fn serve(
     options: ServerOptions,
     shutdown: impl Future<Output = ()>,
 ) {
+    run(listener, None, router, options, shutdown).await;
+}
+
+/// As [`serve`], over TLS alone. A client that does not finish its handshake is dropped, and holds up
+/// no other.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    router: Router,
+    options: ServerOptions,
+    shutdown: impl Future<Output = ()>,
+) {
+    run(listener, Some(tls), router, options, shutdown).await;
+}
+
+async fn run(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    options: ServerOptions,
+    shutdown: impl Future<Output = ()>,
+) {
     let permits = Arc::new(Semaphore::new(options.connections.max(1)));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.head_time)
-        .max_buf_size(HEAD_BYTES)
-        .keep_alive(true);
+    let mut connections = Connections::new(router, &options);
+    // Handshakes are apart from connections, as the stop owes them nothing.
+    let mut handshakes = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // The permit comes before the connection: what cannot be served is not accepted either, and
@@ -78,9 +104,14 @@ pub async fn serve(
         };
         let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
+            Some(shaken) = handshakes.join_next() => {
+                if let Ok(Some((stream, permit))) = shaken {
+                    connections.start(stream, permit);
+                }
+                continue;
+            }
             () = &mut shutdown => break,
         };
-        while connections.try_join_next().is_some() {}
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -93,21 +124,88 @@ pub async fn serve(
         };
         // Answers are written in one piece, so there is nothing to gather.
         let _ = stream.set_nodelay(true);
-        let io = Io::new(stream, options.write_pause);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(builder.serve_connection(io, service));
-        connections.spawn(async move {
+        match &tls {
+            None => connections.start(stream, permit),
+            Some(tls) => {
+                let handshake = shake_hands(tls.acceptor(), stream, options.handshake_time);
+                handshakes.spawn(async move { Some((handshake.await?, permit)) });
+            }
+        }
+    }
+    drop(listener);
+    drop(handshakes);
+    connections.stop(options.grace).await;
+}
+
+/// The stream of a client that speaks TLS, and does so in time.
+async fn shake_hands(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    time: Duration,
+) -> Option<TlsStream<TcpStream>> {
+    match timeout(time, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!("a TLS handshake failed: {error}");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took longer than {time:?}");
+            None
+        }
+    }
+}
+
+/// The connections that are served.
+struct Connections {
+    builder: http1::Builder,
+    router: Router,
+    write_pause: Duration,
+    graceful: GracefulShutdown,
+    running: JoinSet<()>,
+}
+
+impl Connections {
+    fn new(router: Router, options: &ServerOptions) -> Self {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.head_time)
+            .max_buf_size(HEAD_BYTES)
+            .keep_alive(true);
+        Connections {
+            builder,
+            router,
+            write_pause: options.write_pause,
+            graceful: GracefulShutdown::new(),
+            running: JoinSet::new(),
+        }
+    }
+
+    /// Serves one, which keeps its permit until its end.
+    fn start<S>(&mut self, stream: S, permit: impl Send + 'static)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        while self.running.try_join_next().is_some() {}
+        let io = Io::new(stream, self.write_pause);
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = self.graceful.watch(self.builder.serve_connection(io, service));
+        self.running.spawn(async move {
             let _permit = permit;
             if let Err(error) = connection.await {
                 tracing::debug!("a connection ended: {error}");
             }
         });
     }
-    drop(listener);
-    if timeout(options.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were cut off: they took longer than the grace of the stop");
+
+    /// Lets the requests in flight end within the grace.
+    async fn stop(mut self, grace: Duration) {
+        if timeout(grace, self.graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were cut off: they took longer than the grace of the stop");
+        }
+        self.running.shutdown().await;
     }
-    connections.shutdown().await;
 }
 
 /// Whether the client gave up before it was accepted, which says nothing of the server.
@@ -125,8 +223,8 @@ fn is_of_the_client(error: &io::Error) -> bool {
 /// Lingering: closing a socket that holds unread bytes resets it, and the reset may overtake the
 /// answer. A client whose request is refused before all of it was read would see a broken
 /// connection in place of the refusal. So what it still sends is read and dropped for a while.
-struct Io {
-    stream: TokioIo<TcpStream>,
+struct Io<S> {
+    stream: TokioIo<S>,
     write_pause: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Lingering>,
@@ -142,17 +240,17 @@ struct Lingering {
 const LINGER_TIME: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-impl Io {
-    fn new(stream: TcpStream, write_pause: Duration) -> Self {
+impl<S> Io<S> {
+    fn new(stream: S, write_pause: Duration) -> Self {
         Io { stream: TokioIo::new(stream), write_pause, stalled: None, lingering: None }
     }
 
     /// Turns "not yet" into an error once that has been the answer for too long.
-    fn watched(
+    fn watched<T>(
         &mut self,
         context: &mut Context<'_>,
-        polled: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.stalled = None;
             return polled;
@@ -164,7 +262,7 @@ impl Io {
     }
 }
 
-impl Read for Io {
+impl<S: AsyncRead + Unpin> Read for Io<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -174,7 +272,7 @@ impl Read for Io {
     }
 }
 
-impl Write for Io {
+impl<S: AsyncRead + AsyncWrite + Unpin> Write for Io<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -198,7 +296,9 @@ impl Write for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // TLS keeps what it has encrypted until it is flushed, so this too may wait for the reader.
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.watched(context, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -209,14 +309,15 @@ impl Write for Io {
             is_shut: false,
         });
         if !lingering.is_shut {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            match Pin::new(&mut this.stream).poll_shutdown(context) {
+                // TLS says farewell, to a client who may not read.
+                Poll::Pending => return lingering.until.as_mut().poll(context).map(Ok),
+                Poll::Ready(result) => result?,
+            }
             lingering.is_shut = true;
         }
         let mut dropped = [0; 8 * 1024];
-        while lingering.bytes_left > 0 {
-            if lingering.until.as_mut().poll(context).is_ready() {
-                break;
-            }
+        while lingering.bytes_left > 0 && lingering.until.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut dropped);
             match Pin::new(&mut this.stream).poll_read(context, buffer.unfilled()) {
                 Poll::Pending => return Poll::Pending,

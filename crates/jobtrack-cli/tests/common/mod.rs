@@ -25,11 +25,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on this folder, on a free port, and waits until it listens.
     pub(crate) fn start(folder: &Path, more: &[&str]) -> Server {
+        Server::start_logging(folder, more, Stdio::inherit())
+    }
+
+    /// The same, with its log going there.
+    pub(crate) fn start_logging(folder: &Path, more: &[&str], log: impl Into<Stdio>) -> Server {
+        let listen: &[&str] =
+            if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut process = Command::new(JOBTRACK)
-            .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+            .arg("serve")
+            .args(listen)
+            .arg("--store")
             .arg(format!("redb:{}", folder.display()))
             .args(more)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut said = String::new();

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{JOBS, id, render};
 use crate::App;
+use crate::auth::actor;
 use crate::body;
 use crate::errors::{Fault, HttpKind};
 use crate::layout::Layout;
@@ -50,7 +51,7 @@ impl Verb {
 pub(super) async fn create(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answer {
     let durability = durability(parts)?;
     let job: NewJob = body::parse(content)?;
-    let command = Command::create(job).durability(durability);
+    let command = Command::create(job).durability(durability).by(actor(&parts.extensions));
     let applied = run(app, command).await?;
     let mut response = render::job(&applied.job, None, Layout::Compact);
     *response.status_mut() = StatusCode::CREATED;
@@ -90,6 +91,7 @@ pub(super) async fn delete(app: Arc<App>, parts: &Parts) -> Answer {
 /// Runs a change of a job that is known, at the revision that `If-Match` names if it is there.
 async fn change(app: Arc<App>, parts: &Parts, command: Command) -> Answer {
     let expected = expected(&parts.headers)?;
+    let command = command.by(actor(&parts.extensions));
     let command = match expected {
         None => command,
         Some(revision) => command.expecting(revision),

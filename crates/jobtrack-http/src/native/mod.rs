@@ -134,7 +134,7 @@ async fn counts(app: Arc<App>, request: Request) -> Answer {
 async fn import(app: Arc<App>, request: Request) -> Answer {
     let (parts, content) = request.into_parts();
     match parts.method {
-        Method::POST => transfer::import(app, &parts.uri, content).await,
+        Method::POST => transfer::import(app, &parts, content).await,
         Method::OPTIONS => Ok(options(JSON, POST_METHODS)),
         method => Err(Fault::method_not_allowed(method.as_str(), POST_METHODS)),
     }

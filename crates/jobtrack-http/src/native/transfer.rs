@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{JSON, NDJSON};
 use crate::App;
+use crate::auth::actor;
 use crate::body::cut_short;
 use crate::errors::{Fault, to_json};
 use crate::import::{ImportOptions, Importer, parse_span};
@@ -29,8 +31,8 @@ const PIECE: usize = 1_000;
 /// Pieces of an export that wait for a slow reader.
 const PIECES: usize = 2;
 
-pub(super) async fn import(app: Arc<App>, uri: &Uri, mut content: Body) -> Answer {
-    let params = Params::parse(uri.query())?;
+pub(super) async fn import(app: Arc<App>, parts: &Parts, mut content: Body) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
     params.only(&["retain", "on_bad"])?;
     let retain = params.given("retain")?.map(parse_span).transpose()?;
     let stop = match params.given("on_bad")? {
@@ -40,7 +42,7 @@ pub(super) async fn import(app: Arc<App>, uri: &Uri, mut content: Body) -> Answe
     };
     let retention = retain.unwrap_or_else(|| app.tracker.options().retention);
     let line_bytes = app.options.line_bytes;
-    let options = ImportOptions { retention, stop, line_bytes };
+    let options = ImportOptions { retention, stop, actor: actor(&parts.extensions), line_bytes };
     let mut importer = Importer::new(Arc::clone(&app.tracker), options);
     let mut lines = Lines::new(line_bytes);
     let mut ready = Vec::new();

@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use jobtrack::limits::PAGE_RECORDS;
 use jobtrack::{
-    Action, Applied, Budget, Command, Durability, Error, ErrorKind, Job, JobId, Names, PageToken,
-    Query, Tracker,
+    Action, Actor, Applied, Budget, Command, Durability, Error, ErrorKind, Job, JobId, Names,
+    PageToken, Query, Tracker,
 };
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ use super::change::{action, expect_no_fields, is_of_the_job, request};
 use super::render::{EnvelopeLinks, Key, Style};
 use super::tunnel::Tunnel;
 use crate::App;
+use crate::auth::actor;
 use crate::errors::{Fault, HttpKind, OntapError};
 use crate::layout::Layout;
 use crate::listing;
@@ -54,6 +55,7 @@ pub(super) async fn patch(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answe
 /// What is asked.
 struct Bulk {
     action: Action,
+    actor: Actor,
     query: Query,
     /// Whether a refusal is reported and the next job asked, or ends it all.
     continue_on_failure: bool,
@@ -97,6 +99,7 @@ impl Bulk {
         };
         Ok(Bulk {
             action,
+            actor: actor(&parts.extensions),
             query,
             continue_on_failure: params.boolean("continue_on_failure", false)?,
             return_records: params.boolean("return_records", false)?,
@@ -174,7 +177,7 @@ impl Bulk {
 
     /// The command for a job as it was found: one that has changed since may not match any more.
     fn command(&self, job: &Job) -> Command {
-        request(job.uuid, self.action).expecting(job.revision)
+        request(job.uuid, self.action, &self.actor).expecting(job.revision)
     }
 
     /// What became of a job, looked at again if it has changed meanwhile.

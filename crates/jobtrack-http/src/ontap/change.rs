@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use jobtrack::{Action, Command, ErrorKind, Field, JobId, Names, quoted};
+use jobtrack::{Action, Actor, Command, ErrorKind, Field, JobId, Names, quoted};
 
 use super::render::Style;
 use super::tunnel::Tunnel;
 use crate::App;
+use crate::auth::actor;
 use crate::body;
 use crate::errors::{Fault, HttpKind};
 use crate::layout::Layout;
@@ -25,13 +26,14 @@ pub(super) async fn patch(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answe
     listing::budget(&params, app.options.query_limit)?;
     let action = action(&params)?;
     let id = super::id(&parts.uri)?;
+    let actor = actor(&parts.extensions);
     blocking(move || {
         if !tunnel.is_open() {
             // A job's SVM never changes, so this still holds when the command is decided.
             let found = app.tracker.get(id)?;
             tunnel.check(&found)?;
         }
-        app.tracker.run(request(id, action))?;
+        app.tracker.run(request(id, action, &actor))?;
         Ok(())
     })
     .await?;
@@ -39,8 +41,8 @@ pub(super) async fn patch(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answe
 }
 
 /// The command that stands for an action, on one job or on each of many.
-pub(super) fn request(id: JobId, action: Action) -> Command {
-    Command::request(id, action)
+pub(super) fn request(id: JobId, action: Action, actor: &Actor) -> Command {
+    Command::request(id, action).by(actor.clone())
 }
 
 /// The action asked for.
