@@ -395,6 +395,33 @@ fn no_secret_is_ever_logged() {
     }
 }
 
+/// The page tells of options that there are.
+#[test]
+fn the_page_on_operation_names_no_option_that_is_not_there() {
+    let page = include_str!("../../../docs/operation.md");
+    let helps: String = [&["serve"][..], &["export"], &["import"], &["user", "add"]]
+        .into_iter()
+        .map(|command| common::run(&[command, &["--help"]].concat()))
+        .map(|output| String::from_utf8(output.stdout).unwrap())
+        .collect();
+    let is_of_a_name = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let mut options: Vec<_> = page
+        .split("--")
+        .skip(1)
+        .map(|rest| rest.split(|letter| !is_of_a_name(letter)).next().unwrap())
+        // Not the lines of tables.
+        .filter(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()))
+        .collect();
+    options.sort_unstable();
+    options.dedup();
+    for option in &options {
+        assert!(helps.contains(&format!("--{option}")), "--{option}");
+    }
+    for option in ["tls", "tls-dir", "tls-name", "tls-cert", "tls-key", "users", "allow-remote"] {
+        assert!(options.contains(&option), "the page does not tell of --{option}");
+    }
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)

@@ -97,6 +97,7 @@ pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
     (HttpKind::HalfASearch, "half_a_search", 400, 400, "262273"),
     (HttpKind::SearchNotRead, "search_not_read", 400, 400, "262277"),
     (HttpKind::RevisionChanged, "revision_changed", 412, 412, "8"),
+    (HttpKind::TooManyWatchers, "too_many_watchers", 503, 503, "458773"),
     (HttpKind::Internal, "internal", 500, 500, "262145"),
 ];
 
@@ -139,6 +140,8 @@ pub(crate) enum HttpKind {
     SearchNotRead,
     /// The job is at another revision than `If-Match` says.
     RevisionChanged,
+    /// As many clients watch as may.
+    TooManyWatchers,
     /// A fault of the server.
     Internal,
 }

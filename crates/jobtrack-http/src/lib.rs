@@ -3,8 +3,8 @@
 //! [`router`] serves two faces of one [`Tracker`]:
 //!
 //! - `/api/cluster/jobs`, as NetApp ONTAP has it, so that its clients work unmodified;
-//! - `/v1`, jobtrack's own: what ONTAP lacks. Jobs are made and driven there, imported and exported.
-//!   `/` says where things are.
+//! - `/v1`, jobtrack's own: what ONTAP lacks. Jobs are made and driven there, watched, imported and
+//!   exported. `/` says where things are.
 //!
 //! # The native face
 //!
@@ -29,7 +29,8 @@
 //!
 //! Both faces are thin: they parse, call the tracker on a thread that may block, and render. Links are
 //! paths from the root, so the router belongs there; merge it with others, do not nest it.
-//! [`serve`] runs it with the limits that a server needs against slow and hostile clients.
+//! [`serve`] runs it with the limits that a server needs against slow and hostile clients,
+//! [`serve_tls`] does so over TLS, and [`with_users`] lets in those alone whom a file names.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -94,6 +95,10 @@ pub struct Options {
     pub in_flight: usize,
     /// How long a client may pause while it sends a body: 60 s.
     pub body_pause: Duration,
+    /// How many clients may watch at a time; each keeps a connection: 64.
+    pub watchers: usize,
+    /// After how long a client that watches is told that there is nothing to tell: 15 s.
+    pub heartbeat: Duration,
 }
 
 impl Default for Options {
@@ -105,6 +110,8 @@ impl Default for Options {
             uri_bytes: 16 * 1024,
             in_flight: 512,
             body_pause: Duration::from_secs(60),
+            watchers: 64,
+            heartbeat: Duration::from_secs(15),
         }
     }
 }
@@ -116,12 +123,15 @@ pub(crate) struct App {
     pub(crate) options: Options,
     /// A place for each request that may be in progress.
     pub(crate) in_flight: Semaphore,
+    /// A permit for each client that may watch.
+    pub(crate) watchers: Arc<Semaphore>,
 }
 
 /// Both faces of this tracker.
 pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
     let places = options.in_flight.clamp(1, Semaphore::MAX_PERMITS);
-    let app = Arc::new(App { tracker, options, in_flight: Semaphore::new(places) });
+    let watchers = Arc::new(Semaphore::new(options.watchers.min(Semaphore::MAX_PERMITS)));
+    let app = Arc::new(App { tracker, options, in_flight: Semaphore::new(places), watchers });
     let routes = Router::new()
         .merge(ontap::routes(&app))
         .merge(native::routes(&app))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +20,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -60,6 +60,17 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// How long to wait after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Tells answers that have no end of their own when the server stops.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Done once the server stops, or is gone.
+    pub(crate) async fn wait(&mut self) {
+        let _gone = self.0.wait_for(|stops| *stops).await;
+    }
+}
+
 /// Serves the router until `shutdown` is done, then lets the requests in flight end within the
 /// grace.
 pub async fn serve(
@@ -91,6 +102,8 @@ async fn run(
     shutdown: impl Future<Output = ()>,
 ) {
     let permits = Arc::new(Semaphore::new(options.connections.max(1)));
+    let (stop, stopping) = watch::channel(false);
+    let router = router.layer(Extension(Stopping(stopping)));
     let mut connections = Connections::new(router, &options);
     // Handshakes are apart from connections, as the stop owes them nothing.
     let mut handshakes = JoinSet::new();
@@ -134,6 +147,8 @@ async fn run(
     }
     drop(listener);
     drop(handshakes);
+    // Nobody may be there to hear it.
+    let _ = stop.send(true);
     connections.stop(options.grace).await;
 }
 

@@ -3,7 +3,8 @@
 //! A history is bytes, four to an operation, so that a property test and a fuzzer make the same
 //! ones. It creates and changes a handful of jobs with either durability, alone and in groups, lets
 //! time pass, steps the wall, closes, crashes, and opens again; and asks, now and then, everything
-//! that can be asked.
+//! that can be asked. Meanwhile it watches, with a history that keeps everything, little or nothing,
+//! hangs up and takes up again: what a follower was told must add up to the listing.
 
 // A panic is how a property test and a fuzzer both hear of a disagreement.
 #![allow(clippy::panic)]
@@ -12,15 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{
-    Action, Allows, Applied, Clock, Command, Durability, Error, ErrorKind, Extension, Failure,
-    JobId, NewJob, Options, Query, State, Success, Timestamp, TombstoneOptions, Tracker, Update,
+    Action, Allows, Applied, Clock, Command, Durability, Error, ErrorKind, Expr, Extension,
+    Failure, Field, HistoryOptions, JobId, NewJob, Options, Query, State, Success, Timestamp,
+    TombstoneOptions, Tracker, Update,
 };
 
+use crate::follower::Follower;
 use crate::model::{Model, ModelJob, ModelUpdate};
 use crate::{CrashStore, ManualClock};
 
 /// Jobs that a history works on.
 const SLOTS: u8 = 6;
+/// Followers at a time.
+const FOLLOWERS: usize = 4;
 /// How long tombstones stay in a history: long enough to be met, short enough to be outlived.
 const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
 
@@ -30,7 +35,7 @@ const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
 ///
 /// Where the engine and the model disagree, with the operation and both answers.
 pub fn play(bytes: &[u8]) {
-    let mut player = Player::new();
+    let mut player = Player::new(bytes.first().copied().unwrap_or_default());
     for operation in bytes.chunks_exact(4) {
         if let [what, slot, a, b] = *operation {
             player.step(what, slot % SLOTS, a, b);
@@ -48,16 +53,24 @@ struct Player {
     possible: Vec<Model>,
     /// The latest expiry that an answer rested on: it holds for ever.
     hidden_until: Timestamp,
+    followers: Vec<Follower>,
+    /// Transitions that the trackers keep.
+    changes: usize,
     /// Trackers that a crash left behind. They must not close the store that is no more.
     left_behind: Vec<Tracker>,
 }
 
 impl Player {
-    fn new() -> Self {
+    fn new(choice: u8) -> Self {
         let start = Timestamp::from_micros(1_772_359_200_000_000).unwrap_or(Timestamp::MIN);
         let clock = ManualClock::new(start);
         let store = Arc::new(CrashStore::new());
-        let tracker = open(&store, &clock);
+        let changes = match choice % 4 {
+            0 => 0,
+            1 => 3,
+            _ => HistoryOptions::default().changes,
+        };
+        let tracker = open(&store, &clock, changes);
         let model = Model::new(TOMBSTONES_STAY);
         Player {
             clock,
@@ -66,12 +79,14 @@ impl Player {
             possible: vec![model.clone()],
             model,
             hidden_until: Timestamp::MIN,
+            followers: Vec::new(),
+            changes,
             left_behind: Vec::new(),
         }
     }
 
     fn step(&mut self, what: u8, slot: u8, a: u8, b: u8) {
-        match what % 16 {
+        match what % 20 {
             0..=2 => self.create(slot, a, b),
             3..=8 => self.update(slot, a, b),
             9 => self.group(slot, a, b),
@@ -79,6 +94,13 @@ impl Player {
             12 => self.step_wall(a, b),
             13 => self.restart(a, b),
             14 => drop(self.tracker.maintain(usize::from(a % 4)).map_err(|e| panic!("{e}"))),
+            15 => self.follow(slot, a, b),
+            16 | 17 => self.fetch(a, usize::from(b % 8)),
+            18 => {
+                if let Some(follower) = self.followers.get_mut(usize::from(a) % FOLLOWERS) {
+                    follower.hang_up();
+                }
+            }
             _ => self.check(),
         }
     }
@@ -138,6 +160,51 @@ impl Player {
         }
     }
 
+    /// Begins to watch, in place of the oldest follower if there are enough.
+    fn follow(&mut self, slot: u8, a: u8, b: u8) {
+        let filter = match a % 6 {
+            0 => Ok(Expr::everything()),
+            1 => Expr::is(Field::State, State::Running),
+            2 => Expr::one_of(&Field::State, [State::Success, State::Failure]),
+            3 => Expr::is(Field::Uuid, id(slot)),
+            4 => Ok(Expr::is_set(Field::RequestedAction)),
+            _ => Expr::is(Field::Uuid, id(slot)).map(Expr::negate),
+        };
+        let filter = filter.unwrap_or_else(|error| panic!("{error}"));
+        let begin = if b.is_multiple_of(2) { Follower::listing } else { Follower::from_now };
+        let follower = begin(&self.tracker, filter);
+        if self.followers.len() == FOLLOWERS {
+            self.followers.remove(0);
+        }
+        self.followers.push(follower);
+    }
+
+    fn fetch(&mut self, a: u8, most: usize) {
+        let keeps_all = self.keeps_all();
+        if let Some(follower) = self.followers.get_mut(usize::from(a) % FOLLOWERS) {
+            let expired = follower.fetch(&self.tracker, most, keeps_all);
+            self.note_expired(&expired);
+        }
+    }
+
+    /// What a watch said has expired holds for ever. (Of a job that was deleted before, it may say
+    /// so too, but nothing rests on that.)
+    fn note_expired(&mut self, expired: &[(JobId, Timestamp)]) {
+        self.model.jobs(self.tracker.now());
+        for slot in 0..SLOTS {
+            if let Some(at) = self.model.gone_time(slot)
+                && expired.contains(&(id(slot), at))
+            {
+                self.hidden_until = self.hidden_until.max(at);
+            }
+        }
+    }
+
+    /// Whether the history keeps every transition since the tracker was opened.
+    fn keeps_all(&self) -> bool {
+        self.changes > 3
+    }
+
     /// An answer that rests on an expiry holds for ever.
     fn note_hidden(&mut self, slot: u8, error: &Error) {
         if matches!(error.kind(), ErrorKind::Gone | ErrorKind::AlreadyExists)
@@ -165,11 +232,12 @@ impl Player {
             self.tracker.close().unwrap_or_else(|error| panic!("{error}"));
             self.possible = vec![self.model.clone()];
         }
+        self.followers.iter_mut().for_each(Follower::is_cut_off);
         self.clock.restart();
         if b.is_multiple_of(3) {
             self.step_wall(b, a / 16);
         }
-        let tracker = open(&self.store, &self.clock);
+        let tracker = open(&self.store, &self.clock, self.changes);
         assert_eq!(tracker.revision().epoch, epoch + u64::from(crashed));
         self.left_behind.push(std::mem::replace(&mut self.tracker, tracker));
 
@@ -237,13 +305,25 @@ impl Player {
             let expected = jobs.values().filter(|job| job.state == *state).count();
             assert_eq!(counts.of_state(*state), expected as u64, "{state} at {now}");
         }
+        let keeps_all = self.keeps_all();
+        let followers = self.followers.iter_mut();
+        let expired: Vec<_> =
+            followers.flat_map(|follower| follower.check(&self.tracker, keeps_all)).collect();
+        self.note_expired(&expired);
     }
 }
 
-fn open(store: &Arc<CrashStore>, clock: &ManualClock) -> Tracker {
+fn open(store: &Arc<CrashStore>, clock: &ManualClock, changes: usize) -> Tracker {
     let options = Options {
         clock: Arc::new(clock.clone()),
         tombstones: TombstoneOptions { keep: TOMBSTONES_STAY, ..TombstoneOptions::default() },
+        // Time passes fast here; what goes, goes by number.
+        history: HistoryOptions {
+            changes,
+            age: Duration::MAX,
+            catch_up: 2,
+            ..HistoryOptions::default()
+        },
         ..Options::default()
     };
     Tracker::open(Arc::clone(store), options).unwrap_or_else(|error| panic!("{error}"))

@@ -12,6 +12,7 @@ mod clock;
 pub mod conformance;
 mod crash;
 mod faulty;
+mod follower;
 pub mod history;
 pub mod model;
 

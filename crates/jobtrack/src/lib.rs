@@ -31,6 +31,8 @@
 //! - [`Query`] filters by any [`Field`] ([`Expr`]), in any [`Order`], in pages that lose nothing
 //!   while jobs come and go. Each part can be built in Rust or read from the text of ONTAP's REST
 //!   API.
+//! - [`Watch`] tells of every transition that concerns a filter, across restarts, and says so where
+//!   it cannot ([`EventKind::Gap`]).
 //! - [`Store`] is the durable home, a trait of three functions. [`MemoryStore`] is the reference;
 //!   the crate `jobtrack-redb` keeps jobs in a file that survives kill -9 and power loss.
 //! - [`Clock`] is the only source of time and ids.
@@ -62,6 +64,7 @@ pub mod store;
 mod table;
 mod timestamp;
 mod tracker;
+mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use command::{
@@ -70,8 +73,8 @@ pub use command::{
 pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Job, JobError, JobId, JobParts,
-    Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State,
+    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Job, JobError, JobId,
+    JobParts, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State,
 };
 pub use limits::Limits;
 pub use query::{
@@ -82,5 +85,6 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, Found, Maintained, OpenReport, Options, Ticket, TombstoneOptions, Tracker,
+    Applied, Found, Maintained, OpenReport, Options, Ticket, TombstoneOptions, Tracker, Watch,
 };
+pub use watch::{Event, EventKind, HistoryOptions, Position};

@@ -255,10 +255,10 @@ fn maintenance_takes_out_what_is_due_within_its_budget() {
     assert_eq!((maintained.expired, maintained.more), (4, true));
     let maintained = tracker.maintain(100).unwrap();
     assert_eq!((maintained.expired, maintained.more), (6, false));
-    assert_eq!(records(), 11, "ten tombstones and the head");
+    assert_eq!(records(), 12, "ten tombstones, the head and the epochs");
     clock.advance(seconds(60));
     assert_eq!(tracker.maintain(100).unwrap().tombstones, 10);
-    assert_eq!(records(), 1, "the head");
+    assert_eq!(records(), 3, "the head, the epochs, and what is forgotten");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod change;
 mod read;
 mod render;
 mod transfer;
+mod watch;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(&format!("{JOBS}/{{uuid}}"), at(Face::Native, app, instance))
         .route(&format!("{JOBS}/{{uuid}}/{{change}}"), at(Face::Native, app, verb))
         .route("/v1/counts", at(Face::Native, app, counts))
+        .route("/v1/watch", at(Face::Native, app, watch))
         .route("/v1/import", at(Face::Native, app, import))
         .route("/v1/export", at(Face::Native, app, export))
 }
@@ -54,6 +56,7 @@ async fn index(_app: Arc<App>, request: Request) -> Answer {
                 "version": env!("CARGO_PKG_VERSION"),
                 "jobs": JOBS,
                 "counts": "/v1/counts",
+                "watch": "/v1/watch",
                 "import": "/v1/import",
                 "export": "/v1/export",
                 "ontap": ontap::JOBS,
@@ -125,6 +128,18 @@ async fn counts(app: Arc<App>, request: Request) -> Answer {
             body::expect_none(content).await?;
             Params::parse(parts.uri.query())?.only(&[])?;
             read::counts(app).await
+        }
+        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
+        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
+    }
+}
+
+async fn watch(app: Arc<App>, request: Request) -> Answer {
+    let (parts, content) = request.into_parts();
+    match parts.method {
+        Method::GET | Method::HEAD => {
+            body::expect_none(content).await?;
+            watch::watch(app, &parts).await
         }
         Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
         method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),

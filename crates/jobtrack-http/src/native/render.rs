@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::JSON;
+use crate::errors::to_json;
 use crate::layout::Layout;
 use crate::listing::Listing;
 use crate::respond::{json, with_next};
@@ -47,6 +48,11 @@ pub(super) fn job(job: &Job, fields: Option<&Selection>, layout: Layout) -> Resp
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// One job as it stands in an event.
+pub(super) fn record(job: &Job, fields: Option<&Selection>) -> Vec<u8> {
+    to_json(&Record { job, pruned: Pruned::of(fields).as_ref() })
 }
 
 #[derive(Serialize)]

@@ -38,6 +38,8 @@ pub struct Users {
     path: PathBuf,
     known: RwLock<Arc<Known>>,
     look: Mutex<Look>,
+    /// Held while the file is read, so that what was read last is what is used.
+    reading: Mutex<()>,
     hashes: Arc<Semaphore>,
     key: hmac::Key,
 }
@@ -81,7 +83,8 @@ impl Users {
         let seen = Stamp::at(&path);
         let known = RwLock::new(Arc::new(Known::read(&path)?));
         let look = Mutex::new(Look { next: Instant::now() + LOOK, seen });
-        Ok(Users { path, known, look, hashes: Arc::new(Semaphore::new(HASHES as usize)), key })
+        let hashes = Arc::new(Semaphore::new(HASHES as usize));
+        Ok(Users { path, known, look, reading: Mutex::new(()), hashes, key })
     }
 
     /// Reads the file again, and forgets which passwords were right.
@@ -90,6 +93,7 @@ impl Users {
     ///
     /// As [`open`](Users::open); those who were users before then stay so.
     pub fn reload(&self) -> Result<(), FileError> {
+        let _reading = self.reading.lock();
         let known = Known::read(&self.path)?;
         *self.known.write() = Arc::new(known);
         Ok(())

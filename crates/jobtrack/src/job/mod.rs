@@ -20,8 +20,8 @@ use uuid::Uuid;
 pub use parts::JobParts;
 pub(crate) use parts::{DEFAULT_RETENTION, seconds};
 pub use pieces::{
-    Actor, Allows, Argument, ErrorDetail, JobError, Labels, Lease, Progress, Request, Retention,
-    Revision, Scope,
+    Actor, Allows, Argument, ErrorDetail, Gone, JobError, Labels, Lease, Progress, Request,
+    Retention, Revision, Scope,
 };
 pub use state::{Action, Cause, State};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Action;
+use super::{Action, Job, JobId, State};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::timestamp::Timestamp;
 
@@ -282,6 +282,46 @@ pub(crate) mod code_as_text {
         };
         code.and_then(NonZeroI64::new)
             .ok_or_else(|| serde::de::Error::custom("error.code must be an integer other than 0"))
+    }
+}
+
+/// A job that is no more: how it had ended, and when and how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gone {
+    /// Which job.
+    pub uuid: JobId,
+    /// Whose it was.
+    pub scope: Option<Scope>,
+    /// The state in which it had ended.
+    pub state: State,
+    /// The code with which it had ended.
+    pub code: i64,
+    /// When it had ended.
+    pub end_time: Timestamp,
+    /// When it expired or was deleted, in engine time.
+    pub gone_time: Timestamp,
+    /// Whether it was deleted; otherwise its time was up.
+    pub was_deleted: bool,
+}
+
+impl Gone {
+    pub(crate) fn deleted(job: &Job, now: Timestamp) -> Gone {
+        Gone { gone_time: now, was_deleted: true, ..Gone::expired(job) }
+    }
+
+    /// What is left of a job whose time is up.
+    pub(crate) fn expired(job: &Job) -> Gone {
+        let end_time = job.end_time().unwrap_or(job.update_time);
+        Gone {
+            uuid: job.uuid,
+            scope: job.scope.clone(),
+            state: job.state(),
+            code: job.code(),
+            end_time,
+            gone_time: job.expire_time().unwrap_or(end_time),
+            was_deleted: false,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::term::{Comparison, Term, Test};
 use super::value::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::field::{Field, Names, ValueRef};
-use crate::job::Job;
+use crate::job::{Job, JobId, Scope};
 use crate::limits::{FILTER_DEPTH, FILTER_TERMS};
 
 /// Which jobs match.
@@ -292,7 +292,14 @@ impl Expr {
     /// # Ok::<(), jobtrack::Error>(())
     /// ```
     pub fn admits(&self, field: &Field, value: ValueRef<'_>) -> bool {
-        self.node.admits(field, value)
+        // Negation stands at the tests alone, so what is not known may count as passed.
+        self.node.admits(&|term| term.field != *field || term.passes(value))
+    }
+
+    /// Whether a job of this uuid and scope can match, whatever else is in it: the one answer that
+    /// holds for all its life, and after it.
+    pub(crate) fn admits_job(&self, uuid: JobId, scope: Option<&Scope>) -> bool {
+        self.node.admits(&|term| term.admits(uuid, scope))
     }
 
     /// A text that two filters share which are made of the same parts in whatever order.
@@ -380,14 +387,14 @@ impl Node {
         }
     }
 
-    fn admits(&self, field: &Field, value: ValueRef<'_>) -> bool {
+    /// Whether the tests that these terms pass leave a way through.
+    fn admits(&self, passes: &dyn Fn(&Term) -> bool) -> bool {
         match self {
             Node::Everything => true,
             Node::Nothing | Node::TooLarge(_) => false,
-            // Negation stands at the tests alone, so what is not known may count as passed.
-            Node::Test(term) => term.field != *field || term.passes(value),
-            Node::Group(Join::And, parts) => parts.iter().all(|part| part.admits(field, value)),
-            Node::Group(Join::Or, parts) => parts.iter().any(|part| part.admits(field, value)),
+            Node::Test(term) => passes(term),
+            Node::Group(Join::And, parts) => parts.iter().all(|part| part.admits(passes)),
+            Node::Group(Join::Or, parts) => parts.iter().any(|part| part.admits(passes)),
         }
     }
 

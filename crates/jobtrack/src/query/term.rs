@@ -7,7 +7,7 @@ use super::pattern::Pattern;
 use super::value::{Value, ignores_case};
 use crate::error::{Error, ErrorKind, Result};
 use crate::field::{Field, ValueRef};
-use crate::job::Job;
+use crate::job::{Job, JobId, Scope};
 use crate::limits::{FILTER_BYTES, check_text};
 
 /// What is asked of one field.
@@ -61,6 +61,22 @@ impl Term {
             is_set = true;
             self.test.passes(value)
         });
+        self.verdict(is_set, passes)
+    }
+
+    /// Whether a job of this uuid and scope can match, whatever else is in it.
+    pub(super) fn admits(&self, uuid: JobId, scope: Option<&Scope>) -> bool {
+        let text = |text| Some(text).filter(|text: &&str| !text.is_empty()).map(ValueRef::Text);
+        let value = match self.field {
+            Field::Uuid => Some(ValueRef::Uuid(uuid)),
+            Field::ScopeName => scope.and_then(|scope| text(&scope.name)),
+            Field::ScopeId => scope.and_then(|scope| text(&scope.id)),
+            _ => return true,
+        };
+        self.verdict(value.is_some(), value.is_some_and(|value| self.test.passes(value)))
+    }
+
+    fn verdict(&self, is_set: bool, passes: bool) -> bool {
         match self.test {
             Test::Null => is_set == self.is_negated,
             // Of a list, the opposite of "any element is x" is "none is".

@@ -15,7 +15,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Job, JobError, JobId, JobParts, Lease, Progress,
+    Action, Actor, Allows, Argument, Cause, Gone, Job, JobError, JobId, JobParts, Lease, Progress,
     Request, Revision, Scope, State,
 };
 use crate::timestamp::Timestamp;
@@ -42,17 +42,19 @@ pub(crate) struct Head {
 /// What stays of a job for a while after it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tombstone {
-    pub(crate) uuid: JobId,
-    pub(crate) scope: Option<Scope>,
-    pub(crate) state: State,
-    pub(crate) code: i64,
-    pub(crate) end_time: Timestamp,
-    /// When it expired or was deleted, in engine time.
-    pub(crate) gone_time: Timestamp,
-    /// Whether it was deleted; else its time was up.
-    pub(crate) was_deleted: bool,
+    pub(crate) gone: Gone,
     /// Up to when, in engine time, the tombstone stays.
     pub(crate) until: Timestamp,
+    /// The commit that wrote it.
+    pub(crate) revision: Revision,
+}
+
+/// The latest revision among the tombstones that are not kept any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    pub(crate) epoch: u64,
+    /// None stands for the commit that writes this: in it a job went without a tombstone.
+    pub(crate) number: Option<u64>,
 }
 
 pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
@@ -176,30 +178,64 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
 }
 
 pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
+    let gone = &tombstone.gone;
     encode(&TombstoneV1 {
-        uuid: *tombstone.uuid.as_bytes(),
-        scope: tombstone.scope.clone().map(|scope| (scope.name, scope.id)),
-        state: state_number(tombstone.state),
-        code: tombstone.code,
-        end_time: tombstone.end_time.as_micros(),
-        gone_time: tombstone.gone_time.as_micros(),
-        was_deleted: tombstone.was_deleted,
+        epoch: tombstone.revision.epoch,
+        uuid: *gone.uuid.as_bytes(),
+        scope: gone.scope.clone().map(|scope| (scope.name, scope.id)),
+        state: state_number(gone.state),
+        code: gone.code,
+        end_time: gone.end_time.as_micros(),
+        gone_time: gone.gone_time.as_micros(),
+        was_deleted: gone.was_deleted,
         until: tombstone.until.as_micros(),
     })
 }
 
-pub(crate) fn decode_tombstone(bytes: &[u8]) -> Result<Tombstone> {
+/// The tombstone of a record that the commit of this number wrote.
+pub(crate) fn decode_tombstone(bytes: &[u8], number: u64) -> Result<Tombstone> {
     let record: TombstoneV1 = decode(bytes, "a tombstone")?;
     Ok(Tombstone {
-        uuid: id_of(record.uuid),
-        scope: record.scope.map(|(name, id)| Scope { name, id }),
-        state: state_of(record.state)?,
-        code: record.code,
-        end_time: time_of(record.end_time)?,
-        gone_time: time_of(record.gone_time)?,
-        was_deleted: record.was_deleted,
+        gone: Gone {
+            uuid: id_of(record.uuid),
+            scope: record.scope.map(|(name, id)| Scope { name, id }),
+            state: state_of(record.state)?,
+            code: record.code,
+            end_time: time_of(record.end_time)?,
+            gone_time: time_of(record.gone_time)?,
+            was_deleted: record.was_deleted,
+        },
         until: time_of(record.until)?,
+        revision: Revision { epoch: record.epoch, number },
     })
+}
+
+/// The record that the first commit of an epoch writes, with the first revisions of those before.
+pub(crate) fn encode_epochs(epoch: u64, earlier: &[Revision]) -> Result<Vec<u8>> {
+    let earlier = earlier.iter().map(|first| (first.epoch, first.number)).collect();
+    encode(&EpochsV1 { epoch, earlier })
+}
+
+/// The first revision of each epoch, from a record that the commit of this number wrote.
+pub(crate) fn decode_epochs(bytes: &[u8], number: u64) -> Result<Vec<Revision>> {
+    let record: EpochsV1 = decode(bytes, "the record of the epochs")?;
+    let mut firsts: Vec<_> =
+        record.earlier.into_iter().map(|(epoch, number)| Revision { epoch, number }).collect();
+    firsts.push(Revision { epoch: record.epoch, number });
+    if !firsts.is_sorted_by(|a, b| a.epoch < b.epoch && a.number < b.number) {
+        return Err(damaged("the epochs do not follow one another"));
+    }
+    Ok(firsts)
+}
+
+pub(crate) fn encode_forgotten(forgotten: Forgotten) -> Result<Vec<u8>> {
+    encode(&ForgottenV1 { epoch: forgotten.epoch, number: forgotten.number })
+}
+
+/// The revision in a record that the commit of this number wrote.
+pub(crate) fn decode_forgotten(bytes: &[u8], number: u64) -> Result<Revision> {
+    let record: ForgottenV1 = decode(bytes, "the record of what is forgotten")?;
+    Ok(Revision { epoch: record.epoch, number: record.number.unwrap_or(number) })
 }
 
 pub(crate) fn encode_head(head: &Head) -> Result<Vec<u8>> {
@@ -285,6 +321,7 @@ struct LeaseV1 {
 #[derive(SchemaWrite, SchemaRead)]
 #[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
 struct TombstoneV1 {
+    epoch: u64,
     uuid: [u8; 16],
     scope: Option<(String, String)>,
     state: u8,
@@ -302,6 +339,20 @@ struct HeadV1 {
     epoch: u64,
     horizon: i64,
     is_clean: bool,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct EpochsV1 {
+    epoch: u64,
+    earlier: Vec<(u64, u64)>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct ForgottenV1 {
+    epoch: u64,
+    number: Option<u64>,
 }
 
 /// What stands in for bincode 2's `standard()`.
@@ -332,7 +383,7 @@ trait Encoded: Sized {
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
-record!(JobV1, TombstoneV1, HeadV1);
+record!(JobV1, TombstoneV1, HeadV1, EpochsV1, ForgottenV1);
 
 fn encode<T: Encoded>(record: &T) -> Result<Vec<u8>> {
     let body = record.to_bytes().ok_or_else(|| {
@@ -497,7 +548,9 @@ mod tests {
         #[test]
         fn no_bytes_panic_and_no_cut_record_decodes(record in job_record(), junk: Vec<u8>) {
             let _ = decode_job(&junk, 1);
-            let _ = decode_tombstone(&junk);
+            let _ = decode_tombstone(&junk, 1);
+            let _ = decode_epochs(&junk, 1);
+            let _ = decode_forgotten(&junk, 1);
             let _ = decode_head(&junk);
             let bytes = encode(&record).unwrap();
             for cut in 0..bytes.len() {
@@ -532,6 +585,34 @@ mod tests {
             "update_time": "2026-03-01T10:00:03Z", "revision": "1-1"}"#;
         let job: Job = serde_json::from_str(text).unwrap();
         assert_eq!(decode_job(&encode_job(&job).unwrap(), 1).unwrap(), job);
+    }
+
+    #[test]
+    fn what_a_watch_rests_on_survives() {
+        let gone = Gone {
+            uuid: id_of([7; 16]),
+            scope: Some(Scope { name: "s".to_owned(), id: "i".to_owned() }),
+            state: State::Failure,
+            code: -7,
+            end_time: Timestamp::MIN,
+            gone_time: Timestamp::MAX,
+            was_deleted: true,
+        };
+        let revision = Revision { epoch: 3, number: 77 };
+        let tombstone = Tombstone { gone, until: Timestamp::MAX, revision };
+        let bytes = encode_tombstone(&tombstone).unwrap();
+        assert_eq!(decode_tombstone(&bytes, 77).unwrap(), tombstone);
+
+        let firsts =
+            [Revision { epoch: 1, number: 1 }, Revision { epoch: 2, number: 60 }, revision];
+        let bytes = encode_epochs(3, &firsts[..2]).unwrap();
+        assert_eq!(decode_epochs(&bytes, 77).unwrap(), firsts);
+        assert_eq!(decode_epochs(&bytes, 60).unwrap_err().kind(), ErrorKind::StoreDamaged);
+
+        for (number, expected) in [(Some(5), 5), (None, 77)] {
+            let bytes = encode_forgotten(Forgotten { epoch: 3, number }).unwrap();
+            assert_eq!(decode_forgotten(&bytes, 77).unwrap().number, expected);
+        }
     }
 
     #[test]

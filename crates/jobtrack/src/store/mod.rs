@@ -12,8 +12,13 @@ use std::fmt;
 
 use uuid::Uuid;
 
-pub(crate) use codec::{FORMAT, Head, Tombstone, decode_head, decode_job, decode_tombstone};
-pub(crate) use codec::{encode_head, encode_job, encode_tombstone};
+pub(crate) use codec::{FORMAT, Forgotten, Head, Tombstone};
+pub(crate) use codec::{
+    decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone,
+};
+pub(crate) use codec::{
+    encode_epochs, encode_forgotten, encode_head, encode_job, encode_tombstone,
+};
 pub use folder::Folder;
 pub use memory::MemoryStore;
 
@@ -32,7 +37,7 @@ pub enum Space {
     Log,
     /// Payloads and results. Not loaded at opening.
     Blob,
-    /// The engine's own: format, epoch, horizon, clean close.
+    /// The engine's own: format, epochs, horizon, clean close.
     Meta,
 }
 

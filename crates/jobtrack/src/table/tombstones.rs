@@ -1,16 +1,22 @@
 //! What stays of a job for a while after it is gone.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
-use crate::job::JobId;
+use crate::job::{JobId, Revision};
 use crate::store::Tombstone;
 use crate::timestamp::Timestamp;
 
-/// The tombstones that are kept, by uuid and by the time up to which they are.
+/// The tombstones that are kept: by uuid, by the time up to which they are, and by the commit that
+/// wrote them.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     by_id: HashMap<JobId, (u64, Tombstone)>,
     by_time: BTreeSet<(Timestamp, JobId)>,
+    by_revision: BTreeSet<(Revision, JobId)>,
+    /// The latest revision among those that are not kept any more: what went after it is known in
+    /// full.
+    forgotten: Revision,
 }
 
 impl Tombstones {
@@ -24,23 +30,41 @@ impl Tombstones {
         (tombstone.until > horizon).then_some(tombstone)
     }
 
-    /// The key of the tombstone's record, whether its time is up or not.
-    pub(crate) fn key(&self, id: JobId) -> Option<u64> {
-        self.by_id.get(&id).map(|(key, _)| *key)
+    /// Key and revision of the tombstone's record, whether its time is up or not.
+    pub(crate) fn record(&self, id: JobId) -> Option<(u64, Revision)> {
+        self.by_id.get(&id).map(|(key, tombstone)| (*key, tombstone.revision))
     }
 
     pub(crate) fn put(&mut self, key: u64, tombstone: Tombstone) {
-        let (id, until) = (tombstone.uuid, tombstone.until);
-        if let Some((_, before)) = self.by_id.insert(id, (key, tombstone)) {
-            self.by_time.remove(&(before.until, id));
-        }
+        let (id, until, revision) = (tombstone.gone.uuid, tombstone.until, tombstone.revision);
+        self.remove(id);
+        self.by_id.insert(id, (key, tombstone));
         self.by_time.insert((until, id));
+        self.by_revision.insert((revision, id));
     }
 
     pub(crate) fn remove(&mut self, id: JobId) {
         if let Some((_, before)) = self.by_id.remove(&id) {
             self.by_time.remove(&(before.until, id));
+            self.by_revision.remove(&(before.revision, id));
+            self.forget(before.revision);
         }
+    }
+
+    /// Notes that a job that went at this revision has no tombstone.
+    pub(crate) fn forget(&mut self, revision: Revision) {
+        self.forgotten = self.forgotten.max(revision);
+    }
+
+    pub(crate) fn forgotten(&self) -> Revision {
+        self.forgotten
+    }
+
+    /// The tombstones behind this place in the order of revision and uuid.
+    pub(crate) fn after(&self, place: (Revision, JobId)) -> impl Iterator<Item = &Tombstone> {
+        self.by_revision
+            .range((Bound::Excluded(place), Bound::Unbounded))
+            .filter_map(|(_, id)| self.by_id.get(id).map(|(_, tombstone)| tombstone))
     }
 
     /// The tombstones that may go, the oldest first: those whose time is up at the horizon, and

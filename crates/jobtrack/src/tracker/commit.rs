@@ -1,6 +1,6 @@
 //! Commits: one at a time, stored first and seen after.
 
-use super::group::{Answers, Group, NextKeys, head_write};
+use super::group::{Answers, Group, NextKeys, Published, head_write};
 use super::ticket::Entry;
 use super::{Applied, Found, Inner, Maintained, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -116,6 +116,7 @@ impl Inner {
         driver.status = Status::Closed;
         drop(driver);
         self.waiters.close();
+        self.history.close();
         Ok(())
     }
 
@@ -164,9 +165,11 @@ impl Inner {
                 };
                 let mut view = self.view.write();
                 view.stored(durability, now.engine, swept_until);
-                let (answers, ended) = plan.publish(&mut view.table, number);
+                let published = plan.publish(&mut view.table, number);
+                let Published { answers, ended, transitions } = published;
                 let revision = view.table.revision;
                 drop(view);
+                self.history.add(revision, now.engine, transitions);
                 if !self.waiters.is_empty() {
                     for job in ended {
                         self.waiters.tell(&Found { job, revision, horizon: now.engine });

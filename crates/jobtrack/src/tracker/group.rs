@@ -8,17 +8,20 @@ use super::{Applied, Options};
 use crate::clock::Clock;
 use crate::command::{Change, Command};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobId, Revision};
+use crate::job::{Gone, Job, JobId, Revision};
 use crate::lifecycle::{self, Asked, Moment, Outcome};
 use crate::store::{
-    Batch, Durability, Expectation, Head, Space, Tombstone, Write, encode_head, encode_job,
-    encode_tombstone,
+    Batch, Durability, Expectation, Forgotten, Head, Space, Tombstone, Write, encode_forgotten,
+    encode_head, encode_job, encode_tombstone,
 };
 use crate::table::{Row, Table};
 use crate::timestamp::Timestamp;
+use crate::watch::{After, Transition};
 
 /// The key of the engine's own record.
 pub(super) const HEAD_KEY: &[u8] = b"head";
+/// The key of the latest revision among forgotten tombstones.
+pub(super) const FORGOTTEN_KEY: &[u8] = b"forgotten";
 
 /// The growing numbers under which the next records will stand.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +42,11 @@ pub(super) struct Group<'a> {
     touched: HashMap<JobId, Touched>,
     /// Every job that the group made, in turn; a later one of the same job replaces the earlier.
     made: Vec<Job>,
+    /// What the group did, in turn, for those who watch.
+    steps: Vec<Step>,
     buried: Vec<(u64, Tombstone)>,
+    /// Whether a job went without a tombstone.
+    lost_one: bool,
     forgotten_tombstones: Vec<(u64, JobId)>,
     decided: Vec<(Arc<Slot>, Decided)>,
     durability: Durability,
@@ -56,6 +63,23 @@ struct Touched {
     stored: Option<u64>,
     /// Its place among those made; None if it is gone.
     now: Option<usize>,
+}
+
+/// One transition of one job, before the commit has its number.
+struct Step {
+    before: Option<Version>,
+    after: Next,
+}
+
+#[derive(Clone)]
+enum Version {
+    Stored(Arc<Job>),
+    Made(usize),
+}
+
+enum Next {
+    Made(usize),
+    Gone(Box<Gone>),
 }
 
 enum Decided {
@@ -85,7 +109,9 @@ pub(super) struct Prepared {
 pub(super) struct Plan {
     touched: HashMap<JobId, Touched>,
     made: Vec<Job>,
+    steps: Vec<Step>,
     buried: Vec<(u64, Tombstone)>,
+    lost_one: bool,
     forgotten_tombstones: Vec<(u64, JobId)>,
     decided: Vec<(Arc<Slot>, Decided)>,
     pub(super) keys: NextKeys,
@@ -110,7 +136,9 @@ impl<'a> Group<'a> {
             keys,
             touched: HashMap::new(),
             made: Vec::new(),
+            steps: Vec::new(),
             buried: Vec::new(),
+            lost_one: false,
             forgotten_tombstones: Vec::new(),
             decided: Vec::new(),
             durability: Durability::Deferred,
@@ -265,10 +293,10 @@ impl<'a> Group<'a> {
         let of_group = self.buried.iter().map(|(_, tombstone)| tombstone);
         let tombstone = of_group
             .rev()
-            .find(|tombstone| tombstone.uuid == id)
+            .find(|tombstone| tombstone.gone.uuid == id)
             .or_else(|| self.table.tombstones.get(id, self.now.engine));
         match tombstone {
-            Some(tombstone) => gone(tombstone),
+            Some(tombstone) => gone(&tombstone.gone),
             None => not_found(id),
         }
     }
@@ -288,17 +316,46 @@ impl<'a> Group<'a> {
         let id = job.uuid;
         // The number is the store's to give; it is set when the batch is committed.
         job.revision = Revision { epoch: self.epoch, number: 0 };
+        let mut before = self.version(id);
+        let expired = before.as_ref().and_then(|version| self.expired_version(version));
+        if let Some(gone) = expired {
+            // The new job takes the place of one that nobody swept and that nobody can see.
+            self.steps.push(Step { before: before.take(), after: Next::Gone(gone) });
+            self.lost_one = true;
+        }
         let made = self.made.len();
+        self.steps.push(Step { before, after: Next::Made(made) });
         self.made.push(job);
         self.touched.insert(id, Touched { key, stored, now: Some(made) });
         Decided::Made(made)
     }
 
+    /// The job as it stands in this group, expired or not.
+    fn version(&self, id: JobId) -> Option<Version> {
+        match self.touched.get(&id) {
+            Some(touched) => touched.now.map(Version::Made),
+            None => self.table.row(id).map(|row| Version::Stored(Arc::clone(&row.job))),
+        }
+    }
+
+    fn expired_version(&self, version: &Version) -> Option<Box<Gone>> {
+        let job = match version {
+            Version::Stored(job) => job,
+            Version::Made(index) => self.made.get(*index)?,
+        };
+        job.is_expired(self.now.engine).then(|| Box::new(Gone::expired(job)))
+    }
+
     fn bury(&mut self, job: &Job, key: u64, stored: Option<u64>, was_deleted: bool) {
         let engine = self.now.engine;
-        let tombstone = tombstone(job, self.options, engine, was_deleted);
+        let gone = if was_deleted { Gone::deleted(job, engine) } else { Gone::expired(job) };
+        let before = self.version(job.uuid);
+        self.steps.push(Step { before, after: Next::Gone(Box::new(gone.clone())) });
+        // The number is the store's to give.
+        let revision = Revision { epoch: self.epoch, number: 0 };
+        let tombstone = Tombstone { until: self.options.tombstones.until(&gone), gone, revision };
         // A uuid that was free again may still have the record of its earlier tombstone.
-        if let Some(before) = self.table.tombstones.key(job.uuid)
+        if let Some((before, _)) = self.table.tombstones.record(job.uuid)
             && !self.forgotten_tombstones.contains(&(before, job.uuid))
         {
             self.forgotten_tombstones.push((before, job.uuid));
@@ -308,6 +365,8 @@ impl<'a> Group<'a> {
         if tombstone.until > engine {
             self.buried.push((self.keys.tombstone, tombstone));
             self.keys.tombstone += 1;
+        } else {
+            self.lost_one = true;
         }
     }
 
@@ -320,7 +379,9 @@ impl<'a> Group<'a> {
                 plan: Plan {
                     touched: self.touched,
                     made: self.made,
+                    steps: self.steps,
                     buried: self.buried,
+                    lost_one: self.lost_one,
                     forgotten_tombstones: self.forgotten_tombstones,
                     decided: self.decided,
                     keys: self.keys,
@@ -360,8 +421,25 @@ impl<'a> Group<'a> {
         for (key, _) in &self.forgotten_tombstones {
             batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value: None });
         }
+        if let Some(forgotten) = self.forgotten() {
+            let (space, key) = (Space::Meta, FORGOTTEN_KEY.to_vec());
+            batch.writes.push(Write { space, key, value: Some(encode_forgotten(forgotten)?) });
+        }
         batch.writes.push(head_write(self.epoch, self.now.engine, false)?);
         Ok(batch)
+    }
+
+    /// The latest revision among forgotten tombstones, if this group makes it a later one.
+    fn forgotten(&self) -> Option<Forgotten> {
+        if self.lost_one {
+            return Some(Forgotten { epoch: self.epoch, number: None });
+        }
+        let tombstones = &self.table.tombstones;
+        let ids = self.forgotten_tombstones.iter().map(|(_, id)| *id);
+        let latest = ids.filter_map(|id| tombstones.record(id)).map(|(_, revision)| revision).max();
+        latest
+            .filter(|latest| *latest > tombstones.forgotten())
+            .map(|latest| Forgotten { epoch: latest.epoch, number: Some(latest.number) })
     }
 
     /// The strongest durability among the commands.
@@ -384,14 +462,23 @@ pub(super) fn head_write(epoch: u64, horizon: Timestamp, is_clean: bool) -> Resu
 /// The answers of a plan that was carried out: to be given once everything is visible.
 pub(super) type Answers = Vec<(Arc<Slot>, Result<Applied>)>;
 
+/// What is to be told of a plan that was carried out.
+pub(super) struct Published {
+    /// To those who asked for it.
+    pub(super) answers: Answers,
+    /// To those who wait for an end: the jobs that have ended.
+    pub(super) ended: Vec<Arc<Job>>,
+    /// To those who watch: everything, in turn.
+    pub(super) transitions: Vec<Transition>,
+}
+
 impl Plan {
     pub(super) fn forgotten_tombstones(&self) -> usize {
         self.forgotten_tombstones.len()
     }
 
-    /// Makes the table what the committed batch says, and returns the answers to give and the jobs
-    /// that have ended.
-    pub(super) fn publish(self, table: &mut Table, number: u64) -> (Answers, Vec<Arc<Job>>) {
+    /// Makes the table what the committed batch says.
+    pub(super) fn publish(self, table: &mut Table, number: u64) -> Published {
         let revision = Revision { epoch: table.revision.epoch, number };
         let made: Vec<Arc<Job>> = self
             .made
@@ -420,15 +507,20 @@ impl Plan {
             table.tombstones.remove(id);
         }
         for (key, tombstone) in self.buried {
-            table.tombstones.put(key, tombstone);
+            table.tombstones.put(key, Tombstone { revision, ..tombstone });
+        }
+        if self.lost_one {
+            table.tombstones.forget(revision);
         }
         table.revision = revision;
+        let transitions =
+            self.steps.into_iter().filter_map(|step| step.transition(&made)).collect();
         let answers = self
             .decided
             .into_iter()
             .map(|(slot, decided)| (slot, decided.answer(&made, revision)))
             .collect();
-        (answers, ended)
+        Published { answers, ended, transitions }
     }
 
     /// The answers when nothing was to be committed.
@@ -446,6 +538,23 @@ impl Plan {
             _ => (slot, Err(error.clone())),
         };
         self.decided.into_iter().map(answer).collect()
+    }
+}
+
+impl Step {
+    /// The step with the jobs as they were made. Indices come from `Group::make`, so it is never
+    /// None.
+    fn transition(self, made: &[Arc<Job>]) -> Option<Transition> {
+        let before = match self.before {
+            Some(Version::Made(index)) => Some(Arc::clone(made.get(index)?)),
+            Some(Version::Stored(job)) => Some(job),
+            None => None,
+        };
+        let after = match self.after {
+            Next::Made(index) => After::Job(Arc::clone(made.get(index)?)),
+            Next::Gone(gone) => After::Gone(gone),
+        };
+        Some(Transition { before, after })
     }
 }
 
@@ -470,33 +579,16 @@ pub(super) fn not_found(id: JobId) -> Error {
 /// What is said of a job whose time was up before this horizon, whether it was swept or not: an
 /// answer must not depend on that.
 pub(super) fn expired(job: &Job, options: &Options, horizon: Timestamp) -> Error {
-    let tombstone = tombstone(job, options, horizon, false);
-    if tombstone.until > horizon { gone(&tombstone) } else { not_found(job.uuid) }
+    let it = Gone::expired(job);
+    if options.tombstones.until(&it) > horizon { gone(&it) } else { not_found(job.uuid) }
 }
 
-/// What stays of a job that is deleted now, or whose time was up.
-fn tombstone(job: &Job, options: &Options, now: Timestamp, was_deleted: bool) -> Tombstone {
-    let gone_time = if was_deleted { now } else { job.expire_time().unwrap_or(now) };
-    Tombstone {
-        uuid: job.uuid,
-        scope: job.scope.clone(),
-        state: job.state(),
-        code: job.code(),
-        end_time: job.end_time().unwrap_or(job.update_time),
-        gone_time,
-        was_deleted,
-        until: gone_time.saturating_add(options.tombstones.keep),
-    }
-}
-
-pub(super) fn gone(tombstone: &Tombstone) -> Error {
-    let how = if tombstone.was_deleted { "was deleted" } else { "expired" };
+pub(super) fn gone(it: &Gone) -> Error {
+    let how = if it.was_deleted { "was deleted" } else { "expired" };
+    let (state, end_time, gone_time) = (it.state, it.end_time, it.gone_time);
     Error::new(
         ErrorKind::Gone,
-        format!(
-            "the job ended in {} at {} and {how} at {}",
-            tombstone.state, tombstone.end_time, tombstone.gone_time
-        ),
+        format!("the job ended in {state} at {end_time} and {how} at {gone_time}"),
     )
-    .with_job(tombstone.uuid)
+    .with_job(it.uuid)
 }

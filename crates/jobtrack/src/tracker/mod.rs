@@ -10,6 +10,7 @@ mod open;
 mod ticket;
 mod time;
 mod waiters;
+mod watch;
 
 use std::fmt;
 use std::ops::Deref;
@@ -20,6 +21,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use open::OpenReport;
 pub use ticket::Ticket;
+pub use watch::Watch;
 
 use self::commit::Driver;
 use self::ticket::{Entry, Queue, Slot};
@@ -28,12 +30,13 @@ use self::waiters::Waiters;
 use crate::clock::{Clock, SystemClock};
 use crate::command::{Command, Failure, NewJob, Report, Success};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Action, DEFAULT_RETENTION, Job, JobId, Revision};
+use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
 use crate::limits::{Limits, RETENTION_SECONDS};
-use crate::query::{Count, Page, Query, Scan};
+use crate::query::{Count, Expr, Page, Query, Scan};
 use crate::store::Store;
 use crate::table::{Counts, Snapshot, Table};
 use crate::timestamp::Timestamp;
+use crate::watch::{Epochs, History, HistoryOptions, Position};
 
 /// Options of a tracker.
 ///
@@ -52,6 +55,8 @@ pub struct Options {
     pub retention: Duration,
     /// How long and how many tombstones stay.
     pub tombstones: TombstoneOptions,
+    /// How much of the past is kept for those who watch.
+    pub history: HistoryOptions,
     /// What is too long and too many.
     pub limits: Limits,
 }
@@ -62,6 +67,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock::new()),
             retention: DEFAULT_RETENTION,
             tombstones: TombstoneOptions::default(),
+            history: HistoryOptions::default(),
             limits: Limits::default(),
         }
     }
@@ -72,6 +78,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("retention", &self.retention)
             .field("tombstones", &self.tombstones)
+            .field("history", &self.history)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -89,6 +96,13 @@ pub struct TombstoneOptions {
 impl Default for TombstoneOptions {
     fn default() -> Self {
         TombstoneOptions { keep: Duration::from_secs(3_600), at_most: 1_000_000 }
+    }
+}
+
+impl TombstoneOptions {
+    /// Up to when the tombstone of this job stays.
+    fn until(&self, gone: &Gone) -> Timestamp {
+        gone.gone_time.saturating_add(self.keep)
     }
 }
 
@@ -162,6 +176,8 @@ struct Inner {
     driver: Mutex<Driver>,
     queue: Queue,
     waiters: Waiters,
+    epochs: Epochs,
+    history: History,
 }
 
 /// What readers see.
@@ -382,7 +398,8 @@ impl Tracker {
             }
             None => {
                 let tombstone = view.table.tombstones.get(id, horizon);
-                let error = tombstone.map_or_else(|| group::not_found(id), group::gone);
+                let gone = tombstone.map(|tombstone| &tombstone.gone);
+                let error = gone.map_or_else(|| group::not_found(id), group::gone);
                 (error, view.swept_unsynced.is_some())
             }
         };
@@ -438,6 +455,41 @@ impl Tracker {
             Some(ended) => ended,
             None => self.get(id),
         }
+    }
+
+    /// Watches the jobs that match: tells of each that begins to match, changes while it does,
+    /// ceases to, or goes, from this position on, or from now. See [`Watch`].
+    ///
+    /// To know all jobs at all times, list them, watch from the revision of the (first) page, and
+    /// do to the listing what each event says.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use jobtrack::{EventKind, Expr, MemoryStore, Names, NewJob, Options, Query, Tracker};
+    ///
+    /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+    /// let running = Expr::parse("state", "running", Names::Native)?;
+    /// let listed = tracker.query(&Query::matching(running.clone()))?;
+    /// let mut watch = tracker.watch(running, Some(listed.revision.into()))?;
+    ///
+    /// let job = tracker.create(NewJob::described("Backup of vol1"))?;
+    /// tracker.start(job.uuid)?;
+    /// tracker.report(job.uuid, "7 of 40 files")?;
+    /// let mut names = Vec::new();
+    /// while let Some(event) = watch.next(Duration::ZERO)? {
+    ///     names.push(event.kind.name());
+    /// }
+    /// assert_eq!(names, ["in", "changed"]);
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `LimitExceeded` for a filter beyond the limits. A position that says nothing here is no
+    /// error: the first event is then [`EventKind::Gap`](crate::EventKind::Gap).
+    pub fn watch(&self, filter: Expr, after: Option<Position>) -> Result<Watch> {
+        filter.check()?;
+        Ok(Watch::new(Arc::clone(&self.0), filter, after))
     }
 
     /// The revision of the latest commit.

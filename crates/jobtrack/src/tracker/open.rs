@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use super::commit::{Driver, Status};
-use super::group::{HEAD_KEY, NextKeys, head_write};
+use super::group::{FORGOTTEN_KEY, HEAD_KEY, NextKeys, head_write};
 use super::ticket::Queue;
 use super::time::EngineTime;
 use super::waiters::Waiters;
@@ -16,10 +16,15 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Revision;
 use crate::store::{
-    Batch, CommitError, Durability, FORMAT, Head, Space, Store, decode_head, decode_job,
-    decode_tombstone,
+    Batch, CommitError, Durability, FORMAT, Head, Record, Space, Store, Write, decode_epochs,
+    decode_forgotten, decode_head, decode_job, decode_tombstone, encode_epochs,
 };
 use crate::table::{Row, Table};
+use crate::watch::{Epochs, History};
+
+/// The key of the record that tells where each epoch begins. The first commit of an epoch writes
+/// it, and no other does.
+const EPOCHS_KEY: &[u8] = b"epochs";
 
 /// What opening a store found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +86,8 @@ pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
         let key_number = || number_of(space, key);
         match space {
             Space::Job => loaded.job(key_number()?, &record.value, record.revision),
-            Space::Tombstone => loaded.tombstone(key_number()?, &record.value),
+            Space::Tombstone => loaded.tombstone(key_number()?, &record),
+            Space::Meta => loaded.meta(key, &record),
             _ => Ok(()),
         }
         .map_err(|error| {
@@ -113,11 +119,15 @@ fn settle(
     // A crash may have taken commits that were never synced, and their numbers will come again.
     let epoch = if head.is_clean { head.epoch } else { head.epoch + 1 };
     let engine = wall.max(head.horizon);
-    let batch = Batch {
-        id: clock.new_id(),
-        expectations: Vec::new(),
-        writes: vec![head_write(epoch, engine, false)?],
-    };
+    let Loaded { mut table, next, mut epochs } = loaded;
+    let begins = epochs.current() != Some(epoch);
+    let mut writes = vec![head_write(epoch, engine, false)?];
+    if begins {
+        let earlier = epochs.remembered(table.tombstones.forgotten());
+        let (space, key) = (Space::Meta, EPOCHS_KEY.to_vec());
+        writes.push(Write { space, key, value: Some(encode_epochs(epoch, earlier)?) });
+    }
+    let batch = Batch { id: clock.new_id(), expectations: Vec::new(), writes };
     let number_now = store.commit(&batch, Durability::Synced).map_err(|error| match error {
         CommitError::Failed(error) | CommitError::Unknown(error) => error,
         conflict @ CommitError::Conflict(_) => {
@@ -125,8 +135,10 @@ fn settle(
         }
     })?;
     debug_assert!(number_now > number, "the store's contract: revisions rise");
-    let mut table = loaded.table;
     table.revision = Revision { epoch, number: number_now };
+    if begins {
+        epochs.begin(table.revision);
+    }
     let report = OpenReport {
         epoch,
         was_clean: head.is_clean,
@@ -137,6 +149,8 @@ fn settle(
     };
     Ok(Inner {
         time: EngineTime::starting_at(engine, Arc::clone(&options.clock)),
+        epochs,
+        history: History::new(options.history, table.revision),
         options,
         store,
         report,
@@ -146,7 +160,7 @@ fn settle(
             has_deferred: false,
             swept_unsynced: None,
         }),
-        driver: Mutex::new(Driver { keys: loaded.next, status: Status::Open }),
+        driver: Mutex::new(Driver { keys: next, status: Status::Open }),
         queue: Queue::default(),
         waiters: Waiters::default(),
     })
@@ -155,11 +169,13 @@ fn settle(
 struct Loaded {
     table: Table,
     next: NextKeys,
+    epochs: Epochs,
 }
 
 impl Default for Loaded {
     fn default() -> Self {
-        Loaded { table: Table::default(), next: NextKeys { job: 1, tombstone: 1 } }
+        let next = NextKeys { job: 1, tombstone: 1 };
+        Loaded { table: Table::default(), next, epochs: Epochs::default() }
     }
 }
 
@@ -177,9 +193,19 @@ impl Loaded {
         Ok(())
     }
 
-    fn tombstone(&mut self, key: u64, bytes: &[u8]) -> Result<()> {
+    fn tombstone(&mut self, key: u64, record: &Record) -> Result<()> {
         self.next.tombstone = self.next.tombstone.max(key.saturating_add(1));
-        self.table.tombstones.put(key, decode_tombstone(bytes)?);
+        self.table.tombstones.put(key, decode_tombstone(&record.value, record.revision)?);
+        Ok(())
+    }
+
+    fn meta(&mut self, key: &[u8], record: &Record) -> Result<()> {
+        if key == EPOCHS_KEY {
+            self.epochs = Epochs::new(decode_epochs(&record.value, record.revision)?);
+        } else if key == FORGOTTEN_KEY {
+            let forgotten = decode_forgotten(&record.value, record.revision)?;
+            self.table.tombstones.forget(forgotten);
+        }
         Ok(())
     }
 }
