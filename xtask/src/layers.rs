@@ -18,6 +18,7 @@ const MODULES: &[&str] = &[
     "store",
     "table",
     "query",
+    "watch",
     "tracker",
 ];
 

@@ -42,7 +42,7 @@ pub(crate) fn test(words: &[String]) -> Result {
     steps.step("the server", || run(&mut cargo(&["build", "--package", "jobtrack-cli"])))?;
     steps.step("NetApp's client against the server", || {
         let server = target().join("debug").join("jobtrack");
-        for script in ["e2e/netapp_client.py", "e2e/netapp_more.py"] {
+        for script in ["e2e/netapp_client.py", "e2e/netapp_more.py", "e2e/netapp_https.py"] {
             run(command(&python, &[script, "--binary"]).arg(&server))?;
         }
         Ok(())

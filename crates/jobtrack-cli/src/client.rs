@@ -1,7 +1,6 @@
 //! How a server is spoken to: what every command that talks to one has in common.
 
 use std::fmt;
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,18 +12,19 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore, crypto};
-use serde_json::Value;
-use ureq::http::{Response, header};
+use ureq::http::{Request, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::typestate::{WithBody, WithoutBody};
-use ureq::{Agent, Body, RequestBuilder};
+use ureq::{Agent, SendBody};
 
-use crate::{Failed, password};
+use crate::target::{Answer, Content, Method};
+use crate::{Exit, Failed, password};
 
 /// The variable that holds the password of `--user`.
 pub(crate) const PASSWORD_VARIABLE: &str = "JOBTRACK_PASSWORD";
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long an answer may take to begin.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
 
 /// Which server, and who asks: flatten it into the arguments of a command.
 #[derive(Debug, clap::Args)]
@@ -71,6 +71,7 @@ impl Server {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIME))
+            .timeout_recv_response(Some(ANSWER_TIME))
             .user_agent(concat!("jobtrack/", env!("CARGO_PKG_VERSION")))
             // A jobtrack server sends nobody elsewhere.
             .max_redirects(0)
@@ -83,19 +84,19 @@ impl Server {
     /// The header that says who asks.
     fn authorization(&self, user: &str) -> Result<String, Failed> {
         if !self.address.is_private() && !self.insecure {
-            return Err(Failed(format!(
+            return Err(Failed::because(format!(
                 "the password would be sent to {} for all on the way to read; speak https to it, \
                  or add --insecure if that is meant",
                 self.address
             )));
         }
         if user.contains(':') {
-            return Err(Failed(format!("--user {user}: a user's name has no colon")));
+            return Err(Failed::because(format!("--user {user}: a user's name has no colon")));
         }
         let password = match std::env::var(PASSWORD_VARIABLE) {
             Ok(password) => password,
             Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(Failed(format!("{PASSWORD_VARIABLE} is not UTF-8")));
+                return Err(Failed::because(format!("{PASSWORD_VARIABLE} is not UTF-8")));
             }
             Err(std::env::VarError::NotPresent) => {
                 let question = format!("Password of {user} at {}: ", self.address);
@@ -109,7 +110,8 @@ impl Server {
 
 /// The certificates in a file of `--cacert`.
 fn trusted(path: &Path) -> Result<Vec<Certificate<'static>>, Failed> {
-    let named = |problem: &dyn fmt::Display| Failed(format!("{}: {problem}", path.display()));
+    let named =
+        |problem: &dyn fmt::Display| Failed::because(format!("{}: {problem}", path.display()));
     let content = std::fs::read(path).map_err(|error| named(&error))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
     let found = found.map_err(|_| named(&"it is not PEM"))?;
@@ -132,30 +134,43 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A request to read what is at this path.
-    pub(crate) fn get(&self, path: &str) -> RequestBuilder<WithoutBody> {
-        self.authorized(self.agent.get(self.at(path)))
-    }
-
-    /// A request to change something.
-    pub(crate) fn post(&self, path: &str) -> RequestBuilder<WithBody> {
-        self.authorized(self.agent.post(self.at(path)))
-    }
-
-    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
-        match &self.authorization {
-            None => request,
-            Some(authorization) => request.header(header::AUTHORIZATION, authorization),
+    /// Asks the server. An answer of any status is an answer.
+    pub(crate) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        content: Content,
+    ) -> Result<Answer, Failed> {
+        let url = format!("{}{path}", self.address);
+        let mut request = Request::builder().method(method.as_str()).uri(url);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
         }
+        let response = match content {
+            Content::None => self.agent.run(request.body(())?),
+            Content::Json(text) => {
+                let request = request.header(header::CONTENT_TYPE, "application/json");
+                self.agent.run(request.body(text)?)
+            }
+            Content::Lines(lines) => {
+                let request = request.header(header::CONTENT_TYPE, "application/x-ndjson");
+                self.agent.run(request.body(SendBody::from_owned_reader(lines))?)
+            }
+        };
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        let media_type = response.headers().get(header::CONTENT_TYPE);
+        let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        let status = response.status().as_u16();
+        Ok(Answer { status, media_type, body: Box::new(response.into_body().into_reader()) })
     }
 
-    /// The URL of a path on the server.
-    fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.address)
+    /// The server's URL.
+    pub(crate) fn url(&self) -> String {
+        self.address.to_string()
     }
 
     /// What went wrong on the way to the server.
-    pub(crate) fn unreachable(&self, error: &ureq::Error) -> Failed {
+    fn unreachable(&self, error: &ureq::Error) -> Failed {
         let problem = match tls_error(error) {
             Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
                 "nobody that is trusted here vouches for its certificate; if it is one that the \
@@ -173,7 +188,7 @@ impl Client {
             }
             _ => error.to_string(),
         };
-        Failed(format!("{}: {problem}", self.address))
+        Failed::new(Exit::Unreachable, format!("{}: {problem}", self.address))
     }
 }
 
@@ -182,22 +197,6 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
         ureq::Error::Rustls(error) => Some(error),
         ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
         _ => None,
-    }
-}
-
-/// What the server says is wrong.
-pub(crate) fn refusal(mut response: Response<Body>) -> Failed {
-    let status = response.status();
-    // A problem document is small; what is not one is not worth more.
-    let mut text = String::new();
-    let _ = response.body_mut().as_reader().take(64 * 1024).read_to_string(&mut text);
-    let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-    match problem.get("detail").and_then(Value::as_str) {
-        Some(detail) if status == 401 => {
-            Failed(format!("the server refuses ({status}): {detail} (see --user)"))
-        }
-        Some(detail) => Failed(format!("the server refuses ({status}): {detail}")),
-        None => Failed(format!("the server answers {status}, which is not what jobtrack says")),
     }
 }
 

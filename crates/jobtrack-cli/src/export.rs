@@ -6,36 +6,37 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::client::{Server, refusal};
-use crate::{Done, Failed};
+use crate::listing::Filters;
+use crate::target::TargetArguments;
+use crate::{Exit, Failed};
 
-/// Export all jobs, one JSON object a line, in order of uuid.
+/// Export jobs, one JSON object a line, in order of uuid: all, or those that match.
 ///
 /// A job that is there throughout comes exactly once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    server: Server,
+    filters: Filters,
+
+    #[command(flatten)]
+    target: TargetArguments,
 
     /// The file to write, whole or not at all; standard output unless given
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-pub(crate) fn export(arguments: &Arguments) -> Result<Done, Failed> {
-    let client = arguments.server.client()?;
-    let response = client.get("/v1/export").call().map_err(|error| client.unreachable(&error))?;
-    if response.status() != 200 {
-        return Err(refusal(response));
-    }
-    let body = response.into_body();
+pub(crate) fn export(arguments: &Arguments) -> Result<Exit, Failed> {
+    let target = arguments.target.open()?;
+    let filters = &arguments.filters;
+    let body = target.export(&filters.query()).map_err(|failed| filters.point_out(failed))?;
     let jobs = match &arguments.output {
-        None => copy(body.into_reader(), io::stdout().lock())
+        None => copy(body, io::stdout().lock())
             .map_err(|error| format!("the export is not whole: {error}"))?,
-        Some(path) => to_file(body.into_reader(), path)?,
+        Some(path) => to_file(body, path)?,
     };
     eprintln!("{jobs} jobs exported");
-    Ok(Done::Wholly)
+    Ok(Exit::Done)
 }
 
 /// Writes beside the file and renames at the end, so that what bears its name is whole.
@@ -43,7 +44,8 @@ fn to_file(body: impl Read, path: &Path) -> Result<u64, Failed> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let named = |path: &Path, error: io::Error| Failed(format!("{}: {error}", path.display()));
+    let named =
+        |path: &Path, error: io::Error| Failed::because(format!("{}: {error}", path.display()));
     let file = File::create(&partial).map_err(|error| named(&partial, error))?;
     let copied = copy(body, &file).and_then(|jobs| file.sync_all().map(|()| jobs));
     let jobs = copied.map_err(|error| {

@@ -1,80 +1,146 @@
-//! `jobtrack`: the server, and the command line that talks to one.
+//! `jobtrack`: the server, and the command line that talks to one or to a store.
 
 // This is a program for people at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod client;
+mod create;
+mod demo;
+mod drive;
+mod each;
+mod exec;
+mod exit;
 mod export;
+mod generate;
+mod get;
 mod import;
+mod keep;
+mod list;
+mod listing;
+mod local;
 mod password;
+mod record;
+mod render;
+mod request;
 mod serve;
 mod store;
+mod target;
 mod tls;
 mod user;
+mod wait;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use exit::{Exit, Failed};
 
 /// Tracks long-running jobs: durable, queryable, expiring on time.
 #[derive(Debug, Parser)]
-#[command(name = "jobtrack", version, about, after_help = AFTER_HELP)]
+#[command(name = "jobtrack", version, about, after_help = after_help())]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
 }
 
-const AFTER_HELP: &str = "\
-Exit status:
-  0  done
-  1  not done; one line on standard error says why
-  2  the command line is wrong
-  3  imported, but for bad lines: they are listed on standard error
-
+const TO_BEGIN_WITH: &str = "\
 To begin with:
-  jobtrack serve
-  curl -d '{\"description\": \"Backup of vol1\"}' http://127.0.0.1:8080/v1/jobs
-  curl http://127.0.0.1:8080/v1/jobs";
+  jobtrack serve                                  in one terminal, and in another:
+  jobtrack exec -- sleep 60                       run a command as a tracked job
+  jobtrack watch                                  see it live
+  jobtrack list 'state=running' -o json           ask of it";
+
+fn after_help() -> String {
+    format!("{}\n\n{TO_BEGIN_WITH}", exit::help())
+}
 
 #[derive(Debug, Subcommand)]
 enum Task {
     Serve(serve::Arguments),
+    Create(create::Arguments),
+    List(list::Arguments),
+    Get(get::Arguments),
+    Wait(wait::Arguments),
+    Watch(watch::Arguments),
+    Start(drive::StartArguments),
+    Report(drive::ReportArguments),
+    Succeed(drive::SucceedArguments),
+    Fail(drive::FailArguments),
+    /// Ask jobs to stop for a while, as an operator.
+    ///
+    /// A job whose worker answers for itself (cooperative) keeps the request until it does; any
+    /// other is paused at once.
+    Pause(request::AnswerableArguments),
+    /// Ask paused jobs to go on, as an operator.
+    ///
+    /// A job whose worker answers for itself (cooperative) keeps the request until it does; any
+    /// other goes on at once.
+    Resume(request::AnswerableArguments),
+    /// Ask jobs to end, as an operator.
+    ///
+    /// A queued job ends at once. A job whose worker answers for itself (cooperative) keeps the
+    /// request until it does; any other ends at once, as canceled.
+    Cancel(request::Arguments),
+    Extend(keep::ExtendArguments),
+    Delete(keep::DeleteArguments),
+    Exec(exec::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
     User(user::Arguments),
-}
-
-/// How a task ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
-    Wholly,
-    /// Some of the lines were bad.
-    ButForBadLines,
-}
-
-/// Why a task failed: one line for people.
-#[derive(Debug)]
-struct Failed(String);
-
-impl<E: std::fmt::Display> From<E> for Failed {
-    fn from(error: E) -> Self {
-        Failed(error.to_string())
-    }
+    Completions(generate::CompletionsArguments),
+    Man(generate::ManArguments),
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().task {
+    let arguments = parse().unwrap_or_else(|error| error.exit());
+    let ended = match arguments.task {
         Task::Serve(arguments) => serve::serve(&arguments),
+        Task::Create(arguments) => create::create(&arguments),
+        Task::List(arguments) => list::list(&arguments),
+        Task::Get(arguments) => get::get(&arguments),
+        Task::Wait(arguments) => wait::wait(&arguments),
+        Task::Watch(arguments) => watch::watch(&arguments),
+        Task::Start(arguments) => drive::start(&arguments),
+        Task::Report(arguments) => drive::report(&arguments),
+        Task::Succeed(arguments) => drive::succeed(&arguments),
+        Task::Fail(arguments) => drive::fail(&arguments),
+        Task::Pause(arguments) => request::pause(&arguments),
+        Task::Resume(arguments) => request::resume(&arguments),
+        Task::Cancel(arguments) => request::cancel(&arguments),
+        Task::Extend(arguments) => keep::extend(&arguments),
+        Task::Delete(arguments) => keep::delete(&arguments),
+        Task::Exec(arguments) => exec::exec(&arguments),
         Task::Import(arguments) => import::import(&arguments),
         Task::Export(arguments) => export::export(&arguments),
         Task::User(arguments) => user::user(&arguments),
+        Task::Completions(arguments) => generate::completions(&arguments),
+        Task::Man(arguments) => generate::man(&arguments),
     };
-    match done {
-        Ok(Done::Wholly) => ExitCode::SUCCESS,
-        Ok(Done::ButForBadLines) => ExitCode::from(3),
-        Err(Failed(why)) => {
-            eprintln!("jobtrack: {why}");
-            ExitCode::FAILURE
-        }
+    let exit = ended.unwrap_or_else(|failed| {
+        failed.tell();
+        failed.exit
+    });
+    exit.into()
+}
+
+fn parse() -> Result<Arguments, clap::Error> {
+    let matches = Arguments::command().get_matches();
+    if let Some((_, task)) = matches.subcommand()
+        && is_written(task, "address")
+        && is_written(task, "store")
+    {
+        // Not the parser's own rule of conflicts: JOBTRACK_SERVER may be set, and --store wins.
+        let message = "--server and --store are two places; name one";
+        return Err(Arguments::command().error(ErrorKind::ArgumentConflict, message));
     }
+    Arguments::from_arg_matches(&matches)
+}
+
+/// Whether the option stands on the command line.
+fn is_written(matches: &ArgMatches, id: &str) -> bool {
+    matches.try_contains_id(id).is_ok()
+        && matches.value_source(id) == Some(ValueSource::CommandLine)
 }

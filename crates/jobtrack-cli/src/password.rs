@@ -10,7 +10,9 @@ const MOST: u64 = 64 * 1024;
 /// Asks for a password at the terminal. `instead` says what to do where there is none.
 pub(crate) fn ask(question: &str, instead: &str) -> Result<String, Failed> {
     rpassword::prompt_password(question).map_err(|error| {
-        Failed(format!("the password cannot be asked for at a terminal ({error}); {instead}"))
+        Failed::because(format!(
+            "the password cannot be asked for at a terminal ({error}); {instead}"
+        ))
     })
 }
 
@@ -19,7 +21,7 @@ pub(crate) fn ask_twice(name: &str) -> Result<String, Failed> {
     let instead = "give it on standard input, with --password-stdin";
     let password = ask(&format!("New password of {name}: "), instead)?;
     if ask("The same again: ", instead)? != password {
-        return Err(Failed("the two passwords differ; nothing was changed".to_owned()));
+        return Err(Failed::because("the two passwords differ; nothing was changed".to_owned()));
     }
     Ok(password)
 }
@@ -29,7 +31,7 @@ pub(crate) fn read() -> Result<String, Failed> {
     let mut text = String::new();
     if io::stdin().is_terminal() {
         // It would be seen as it is typed.
-        return Err(Failed(
+        return Err(Failed::because(
             "standard input is a terminal; leave --password-stdin out to be asked".to_owned(),
         ));
     }
@@ -40,7 +42,9 @@ pub(crate) fn read() -> Result<String, Failed> {
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.contains('\n') {
-        return Err(Failed("standard input must hold the password and nothing else".to_owned()));
+        return Err(Failed::because(
+            "standard input must hold the password and nothing else".to_owned(),
+        ));
     }
     Ok(line.to_owned())
 }

@@ -14,9 +14,10 @@ use jobtrack_http::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::demo::Demo;
 use crate::store::StoreName;
 use crate::tls::{TlsArguments, now};
-use crate::{Done, Failed};
+use crate::{Exit, Failed};
 
 /// Serve the jobs of one store over HTTP.
 ///
@@ -29,7 +30,8 @@ pub(crate) struct Arguments {
     listen: String,
 
     /// Where the jobs are: redb:FOLDER, made if it is absent, or memory:
-    #[arg(long, default_value = "redb:./jobtrack-data")]
+    #[arg(long, default_value = "redb:./jobtrack-data",
+          default_value_if("demo", clap::builder::ArgPredicate::Equals("true".into()), "memory:"))]
     store: StoreName,
 
     /// How long a job stays after its end, unless it says so itself: a number and s, m, h or d
@@ -40,6 +42,11 @@ pub(crate) struct Arguments {
     /// reaches the port, or listens on the way to it, may read and change every job
     #[arg(long)]
     allow_remote: bool,
+
+    /// Fill it with made-up jobs that move, to have something to look at; in memory unless a store
+    /// is named
+    #[arg(long)]
+    demo: bool,
 
     #[command(flatten)]
     tls: TlsArguments,
@@ -63,7 +70,7 @@ const MAINTENANCE: Duration = Duration::from_secs(1);
 /// How many jobs go at a time, so that requests get their turn between.
 const MAINTENANCE_BUDGET: usize = 1_000;
 
-pub(crate) fn serve(arguments: &Arguments) -> Result<Done, Failed> {
+pub(crate) fn serve(arguments: &Arguments) -> Result<Exit, Failed> {
     tracing_subscriber::fmt()
         .with_max_level(arguments.log)
         .with_writer(std::io::stderr)
@@ -76,19 +83,23 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Done, Failed> {
     let listener = bind(arguments)?;
     let options = Options { retention: arguments.retention, ..Options::default() };
     let tracker = arguments.store.open(options)?;
+    let demo = arguments.demo.then(|| Demo::begin(tracker.clone())).transpose()?;
     let served = serve_store(listener, &tracker, given, users, arguments);
+    if let Some(demo) = demo {
+        demo.end();
+    }
     // Also where the service failed: what is not closed looks like a crash to who opens it next.
     let closed = tracker.close();
     served?;
     closed?;
     say("stopped; every change is in the store");
-    Ok(Done::Wholly)
+    Ok(Exit::Done)
 }
 
 fn open_users(path: &PathBuf) -> Result<Arc<Users>, Failed> {
     let users = Users::open(path)?;
     if users.names().is_empty() {
-        return Err(Failed(format!(
+        return Err(Failed::because(format!(
             "{path}: it names no user, so nobody could use the server; add one: jobtrack user add \
              NAME --users {path}",
             path = path.display()
@@ -112,7 +123,7 @@ fn bind(arguments: &Arguments) -> Result<TcpListener, Failed> {
             (None, _) => Some("whoever reaches it could read and change every job"),
         };
         if let Some(danger) = danger {
-            return Err(Failed(format!(
+            return Err(Failed::because(format!(
                 "{remote} can be reached from other machines, and {danger}; add --tls and --users \
                  FILE, or --allow-remote if that is meant"
             )));

@@ -25,6 +25,11 @@ impl StoreName {
         }
     }
 
+    /// Whether there is anything to open.
+    pub(crate) fn exists(&self) -> bool {
+        self.folder().is_none_or(Path::exists)
+    }
+
     /// Opens it, and all its jobs.
     pub(crate) fn open(&self, options: Options) -> jobtrack::Result<Tracker> {
         match self {

@@ -73,7 +73,7 @@ impl TlsArguments {
             (Some(folder), _) => folder.clone(),
             (None, Some(store)) => store.join("tls"),
             (None, None) => {
-                return Err(Failed(
+                return Err(Failed::because(
                     "--tls: this store has no folder in which certificate and key could be kept; \
                      say where: --tls-dir FOLDER"
                         .to_owned(),
@@ -88,7 +88,7 @@ impl TlsArguments {
             (there, _) => {
                 let (there, absent) =
                     if there { (&certificate, &key) } else { (&key, &certificate) };
-                return Err(Failed(format!(
+                return Err(Failed::because(format!(
                     "{} is there and {} is not; put it back, or remove the other to have both made",
                     there.display(),
                     absent.display()
@@ -160,7 +160,8 @@ fn make(
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let pair = KeyPair::generate().map_err(cannot)?;
     let signed = params.self_signed(&pair).map_err(cannot)?;
-    let named = |path: &Path, error: io::Error| Failed(format!("{}: {error}", path.display()));
+    let named =
+        |path: &Path, error: io::Error| Failed::because(format!("{}: {error}", path.display()));
     fs::create_dir_all(folder).map_err(|error| named(folder, error))?;
     write(key, 0o600, &pair.serialize_pem()).map_err(|error| named(key, error))?;
     write(certificate, 0o644, &signed.pem()).map_err(|error| {

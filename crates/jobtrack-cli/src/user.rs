@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use jobtrack_http::{Users, UsersFile};
 
-use crate::{Done, Failed, password};
+use crate::{Exit, Failed, password};
 
 /// Say who may use a server: the users in the file that serve --users reads.
 ///
@@ -56,7 +56,7 @@ struct FileName {
     users: PathBuf,
 }
 
-pub(crate) fn user(arguments: &Arguments) -> Result<Done, Failed> {
+pub(crate) fn user(arguments: &Arguments) -> Result<Exit, Failed> {
     match &arguments.task {
         Task::Add { name, file, password_stdin, replace } => {
             UsersFile::check_name(name)?;
@@ -87,13 +87,13 @@ pub(crate) fn user(arguments: &Arguments) -> Result<Done, Failed> {
             }
         }
     }
-    Ok(Done::Wholly)
+    Ok(Exit::Done)
 }
 
 /// Whether the user is there, if they may be.
 fn expect(users: &UsersFile, name: &str, may_be_there: bool) -> Result<bool, Failed> {
     match users.has(name) {
-        true if !may_be_there => Err(Failed(format!(
+        true if !may_be_there => Err(Failed::because(format!(
             "{name} is a user already; add --replace to give them another password"
         ))),
         is_there => Ok(is_there),

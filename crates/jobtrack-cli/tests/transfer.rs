@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{JOBTRACK, Random, Server, refused, run};
+use common::{JOBTRACK, Random, Server, refused, run, unreachable};
 use serde_json::{Map, Value, json};
 
 const JOBS: u64 = 100_000;
@@ -216,7 +216,7 @@ fn what_cannot_be_done_is_said_in_one_line() {
     // Nobody listens there: the port was free a moment ago, and belonged to a server that is gone.
     let url = server.url.clone();
     server.kill();
-    assert!(refused(&["export", "--server", &url]).contains(&url));
+    assert!(unreachable(&["export", "--server", &url]).contains(&url));
 
     for arguments in [
         &["import", "-", "--retain", "30"][..],

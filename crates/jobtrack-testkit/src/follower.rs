@@ -1,6 +1,6 @@
 //! Somebody who keeps a listing in step by watching, as a program does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jobtrack::{
@@ -15,6 +15,9 @@ pub(crate) struct Follower {
     watch: Option<Watch>,
     /// Whether it has had every event since its listing, each once.
     is_exact: bool,
+    /// Jobs that it was told are gone: maybe ahead of time, in place of an event that would have
+    /// shown them after theirs, and then what came between is told all the same.
+    gone: BTreeSet<JobId>,
     /// Whether the tracker was opened again since it was last told something.
     is_interrupted: bool,
 }
@@ -38,7 +41,15 @@ impl Follower {
 
     fn new(filter: Expr, jobs: Vec<Arc<Job>>, position: Position) -> Follower {
         let jobs = jobs.into_iter().map(|job| (job.uuid, job)).collect();
-        Follower { filter, jobs, position, watch: None, is_exact: true, is_interrupted: false }
+        Follower {
+            filter,
+            jobs,
+            position,
+            watch: None,
+            is_exact: true,
+            gone: BTreeSet::new(),
+            is_interrupted: false,
+        }
     }
 
     /// Hangs up; the next fetch watches again from where it stood.
@@ -94,18 +105,22 @@ impl Follower {
     fn apply(&mut self, tracker: &Tracker, event: Event, keeps_all: bool) {
         self.position = event.position;
         if let Some(job) = event.kind.job() {
-            assert!(!job.is_expired(tracker.now()), "an event shows {job:?} after its time");
+            // An earlier form of a job may be past its time whose stay was extended since.
+            let is_there = !job.is_expired(tracker.now()) || tracker.get(job.uuid).is_ok();
+            assert!(is_there, "an event shows {job:?} after its time");
             let is_out = matches!(event.kind, EventKind::Out(_));
             assert_eq!(self.filter.matches(job), !is_out, "{event:?}");
             let was_in = !matches!(event.kind, EventKind::In(_));
+            let is_known = self.is_exact && !self.gone.contains(&job.uuid);
             assert!(
-                !self.is_exact || self.jobs.contains_key(&job.uuid) == was_in,
+                !is_known || self.jobs.contains_key(&job.uuid) == was_in,
                 "{event:?} after {:?}",
                 self.jobs
             );
         }
         match event.kind {
             EventKind::In(job) | EventKind::Changed(job) => {
+                self.gone.remove(&job.uuid);
                 self.jobs.insert(job.uuid, job);
             }
             EventKind::Out(job) => {
@@ -113,6 +128,7 @@ impl Follower {
             }
             EventKind::Gone(gone) => {
                 self.jobs.remove(&gone.uuid);
+                self.gone.insert(gone.uuid);
             }
             EventKind::Gap => {
                 assert!(!keeps_all || self.is_interrupted, "a gap, though all is kept");

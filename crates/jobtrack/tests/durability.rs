@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jobtrack::store::{Batch, CommitError, Record, Space, Visit, Write};
 use jobtrack::{
-    Command, Durability, ErrorKind, JobId, MemoryStore, NewJob, Options, Revision, State, Store,
-    Tracker,
+    Command, Durability, ErrorKind, Failure, JobId, MemoryStore, NewJob, Options, Revision, State,
+    Store, TombstoneOptions, Tracker,
 };
 use jobtrack_testkit::{CrashStore, Fault, FaultyStore};
 
@@ -197,6 +198,51 @@ fn a_store_that_is_not_ours_damaged_or_from_the_future_is_refused_by_name() {
     let (kind, text) = refused(store_with(vec![meta(b"head", &[1, 1, 1, 0, 1]), job]));
     assert_eq!(kind, ErrorKind::StoreDamaged);
     assert!(text.starts_with("record 0x0000000000000000 of space job: "), "{text}");
+}
+
+/// As `docs/storage-format.md` has them: a version byte, then the fields.
+#[test]
+fn the_records_of_epochs_and_of_what_is_forgotten_are_as_documented() {
+    let store = Arc::new(CrashStore::new());
+    let read = |store: &CrashStore, key: &[u8]| {
+        store.read(Space::Meta, key).unwrap().map(|record| (record.revision, record.value))
+    };
+    let keep_none = || Options {
+        tombstones: TombstoneOptions { at_most: 0, ..TombstoneOptions::default() },
+        ..Options::default()
+    };
+    let tracker = Tracker::open(Arc::clone(&store), keep_none()).unwrap();
+    assert_eq!(read(&store, b"epochs"), Some((1, vec![1, 1, 0])), "epoch 1, none before it");
+    assert_eq!(read(&store, b"forgotten"), None);
+    for n in 1..=2 {
+        tracker.run(create(n)).unwrap();
+        tracker.fail(id(n), Failure::default()).unwrap();
+        tracker.delete(id(n)).unwrap();
+    }
+    // The tombstone of revision 1-4 went with the next commit.
+    assert_eq!(read(&store, b"forgotten"), Some((5, vec![1, 1, 1, 4])));
+    tracker.maintain(1).unwrap();
+    assert_eq!(read(&store, b"forgotten"), Some((8, vec![1, 1, 1, 7])));
+    tracker.close().unwrap();
+    drop(tracker);
+    let tracker = Tracker::open(Arc::clone(&store), keep_none()).unwrap();
+    assert_eq!(read(&store, b"epochs").map(|(number, _)| number), Some(1), "it goes on");
+
+    let crashed = Arc::new(store.crash(usize::MAX));
+    let after = Tracker::open(Arc::clone(&crashed), keep_none()).unwrap().revision();
+    let epochs = read(&crashed, b"epochs");
+    assert_eq!(epochs, Some((after.number, vec![1, 2, 1, 1, 1])), "epoch 2, after 1 from 1-1 on");
+    drop(tracker);
+
+    // A job that leaves no tombstone behind: the number is that of the record itself.
+    let tombstones = TombstoneOptions { keep: Duration::ZERO, ..TombstoneOptions::default() };
+    let store = Arc::new(CrashStore::new());
+    let tracker =
+        Tracker::open(Arc::clone(&store), Options { tombstones, ..Options::default() }).unwrap();
+    tracker.run(create(1)).unwrap();
+    tracker.fail(id(1), Failure::default()).unwrap();
+    tracker.delete(id(1)).unwrap();
+    assert_eq!(read(&store, b"forgotten"), Some((4, vec![1, 1, 0])));
 }
 
 #[test]

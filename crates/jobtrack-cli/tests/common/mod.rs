@@ -123,9 +123,19 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 
 /// What a run that must fail said on standard error: one line.
 pub(crate) fn refused(arguments: &[&str]) -> String {
+    ended_with(1, arguments)
+}
+
+/// What a run said that must not reach its server.
+pub(crate) fn unreachable(arguments: &[&str]) -> String {
+    ended_with(8, arguments)
+}
+
+#[track_caller]
+fn ended_with(status: i32, arguments: &[&str]) -> String {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(status), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     said
 }

@@ -84,7 +84,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// How long and how many tombstones stay.
+/// How long and how many tombstones stay. A watch that was interrupted can catch up for as long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TombstoneOptions {
     /// How long each stays after its job is gone: an hour.

@@ -44,8 +44,8 @@ const COMMITS_A_POLL: usize = 64;
 ///
 /// No event shows a job after its time. `Gone` is told once the job is swept, which the next commit
 /// does, or [`maintain`](crate::Tracker::maintain); and earlier, in place of any event that would
-/// show the job. Then it is told twice. Before it is told the horizon is stored, so that no crash
-/// and no clock bring the job back.
+/// show the job; then it is told twice, and what came between all the same. Before it is told the
+/// horizon is stored, so that no crash and no clock bring the job back.
 ///
 /// # What it holds
 ///

@@ -1,0 +1,57 @@
+//! `jobtrack extend` and `delete`: how long a job that has ended stays.
+
+use std::time::Duration;
+
+use jobtrack::{Extension, JobId};
+use jobtrack_http::parse_span;
+
+use crate::each::for_each;
+use crate::render::OutputArguments;
+use crate::target::TargetArguments;
+use crate::{Exit, Failed};
+
+/// Let jobs stay longer after their end. A retention is never shortened.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExtendArguments {
+    /// Which jobs
+    #[arg(required = true, value_name = "UUID")]
+    ids: Vec<JobId>,
+
+    /// How long they are to stay after their end, at least: a number and s, m, h or d
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    retention: Duration,
+
+    #[command(flatten)]
+    target: TargetArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Forget jobs that have ended. Live ones are canceled first.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeleteArguments {
+    /// Which jobs
+    #[arg(required = true, value_name = "UUID")]
+    ids: Vec<JobId>,
+
+    #[command(flatten)]
+    target: TargetArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub(crate) fn extend(arguments: &ExtendArguments) -> Result<Exit, Failed> {
+    let target = arguments.target.open()?;
+    let output = arguments.output.output();
+    let body = serde_json::to_value(Extension { retention: arguments.retention })?;
+    for_each(&arguments.ids, |id| output.job(&target.change(id, "extend", &body)?, false))
+}
+
+/// Prints each job as it last stood.
+pub(crate) fn delete(arguments: &DeleteArguments) -> Result<Exit, Failed> {
+    let target = arguments.target.open()?;
+    let output = arguments.output.output();
+    for_each(&arguments.ids, |id| output.job(&target.delete(id)?, false))
+}
