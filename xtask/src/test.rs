@@ -39,7 +39,10 @@ pub(crate) fn test(words: &[String]) -> Result {
         let doc = &["doc", "--workspace", "--no-deps", "--document-private-items"];
         run(cargo(doc).env("RUSTDOCFLAGS", "-D warnings"))
     })?;
-    steps.step("the server", || run(&mut cargo(&["build", "--package", "jobtrack-cli"])))?;
+    // With the tests, or features would be resolved anew and half the dependencies built again.
+    steps.step("the server", || {
+        run(&mut cargo(&["build", "--workspace", "--bins", "--tests", "--quiet"]))
+    })?;
     steps.step("NetApp's client against the server", || {
         let server = target().join("debug").join("jobtrack");
         for script in ["e2e/netapp_client.py", "e2e/netapp_more.py", "e2e/netapp_https.py"] {
