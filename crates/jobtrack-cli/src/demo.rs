@@ -404,13 +404,13 @@ mod tests {
         let tracker = Tracker::open(MemoryStore::new(), Options::default()).unwrap();
         let mut story = Story { tracker: tracker.clone(), random: Random(SEED), live: Vec::new() };
         story.tell_the_past().unwrap();
-        let counts = tracker.counts();
+        let counts = tracker.counts().unwrap();
         assert!(counts.of_state(State::Success) > HISTORY / 2);
         assert!(counts.of_state(State::Failure) > 0);
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..20_000 {
             story.turn().unwrap();
-            let counts = tracker.counts();
+            let counts = tracker.counts().unwrap();
             let states = State::ALL.iter().filter(|state| counts.of_state(**state) > 0);
             seen.extend(states.map(|state| state.as_str()));
             if seen.len() == State::ALL.len() {

@@ -7,9 +7,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jobtrack::store::{Batch, CommitError, Durability, Space, Store};
-use jobtrack::{ErrorKind, Result};
+use jobtrack::{Command, ErrorKind, Failure, NewJob, Result, Tracker};
+use jobtrack_testkit::ManualClock;
 use jobtrack_testkit::conformance::{batch, write};
 use parking_lot::Mutex;
 use redb::StorageBackend;
@@ -441,4 +443,30 @@ fn a_full_disk_leaves_the_outcome_unknown_while_deferred_commits_are_out() {
     let store = disk.open(parent.path()).unwrap();
     assert!(present(&store).starts_with(&[0]));
     assert!(store.read(Space::Blob, b"large").unwrap().is_none());
+}
+
+/// A sweep was once a deferred commit, after which the store could not tell any more that a full disk
+/// had taken nothing: a disk that was full for a moment then needed a restart.
+#[test]
+fn upkeep_does_not_cost_the_recovery_from_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::new(Trouble::None);
+    let store = disk.open(folder.path()).unwrap();
+    let clock = ManualClock::new("2026-03-01T10:00:00Z".parse().unwrap());
+    let options = jobtrack::Options { clock: Arc::new(clock.clone()), ..Default::default() };
+    let tracker = Tracker::open(store, options).unwrap();
+    let job = tracker.create(NewJob::default()).unwrap().uuid;
+    tracker.fail(job, Failure::default()).unwrap();
+    clock.advance(Duration::from_secs(300));
+    assert_eq!(tracker.maintain(1_000).unwrap().expired, 1);
+
+    let from = fs::metadata(folder.path().join(DATA_FILE)).unwrap().len();
+    disk.set(Trouble::Full { from });
+    let large = || NewJob { message: "x".repeat(4_000), ..NewJob::default() };
+    let outcomes = tracker.run_all((0..1_000).map(|_| Command::create(large())));
+    assert!(outcomes.iter().all(|outcome| {
+        outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull)
+    }));
+    disk.set(Trouble::None);
+    tracker.create(NewJob::default()).unwrap();
 }

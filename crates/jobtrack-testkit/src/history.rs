@@ -300,7 +300,7 @@ impl Player {
         let listed: Vec<_> = page.jobs.iter().map(|job| job.uuid).collect();
         assert_eq!(listed, jobs.keys().map(|slot| id(*slot)).collect::<Vec<_>>());
         assert_eq!(page.horizon, now);
-        let counts = self.tracker.counts();
+        let counts = self.tracker.counts().unwrap_or_else(|error| panic!("{error}"));
         for state in State::ALL {
             let expected = jobs.values().filter(|job| job.state == *state).count();
             assert_eq!(counts.of_state(*state), expected as u64, "{state} at {now}");

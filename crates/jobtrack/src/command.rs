@@ -177,6 +177,15 @@ impl Command {
     pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
         check_name("actor", self.actor.name(), limits.name)?;
         check_text("reason", &self.reason, limits.reason)?;
+        if let (Some(revision), Change::Create(_) | Change::Import(_)) =
+            (self.expected, &self.change)
+        {
+            return Err(crate::Error::new(
+                crate::ErrorKind::InvalidValue,
+                format!("a job that is yet to be made cannot stand at revision {revision}"),
+            )
+            .with_field("expected"));
+        }
         match &self.change {
             Change::Create(job) => job.check(limits),
             Change::Import(parts) => check_parts(parts, limits),
@@ -435,7 +444,7 @@ fn check_error(target: &str, arguments: &[Argument], limits: &Limits) -> Result<
     Ok(())
 }
 
-fn check_retention(retention: Option<Duration>) -> Result<()> {
+pub(crate) fn check_retention(retention: Option<Duration>) -> Result<()> {
     let longest = Duration::from_secs(crate::limits::RETENTION_SECONDS);
     match retention {
         Some(span) if span > longest => Err(crate::Error::new(

@@ -27,6 +27,8 @@ pub(crate) struct Moment {
 pub(crate) struct Asked<'a> {
     pub(crate) by: &'a Actor,
     pub(crate) reason: &'a str,
+    /// The longest message a job may have.
+    pub(crate) message_bytes: usize,
 }
 
 /// What an update does to a job.
@@ -136,7 +138,7 @@ pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) 
         Halt => halt(&mut next),
         GoOn => go_on(&mut next),
         EndWell => end_well(&mut next, update, stamp, now),
-        EndBadly => end_badly(&mut next, update, stamp, now)?,
+        EndBadly => end_badly(&mut next, update, asked.message_bytes, stamp, now)?,
         CancelNow => {
             check_allowed(job, Action::Cancel)?;
             cancel(&mut next, asked, stamp, now);
@@ -176,7 +178,7 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
         message: new.message.clone(),
         create_time: now.wall,
         update_time: now.wall,
-        retention: Retention { span: new.retention.unwrap_or(retention), from: None },
+        retention: Retention { span: whole_micros(new.retention.unwrap_or(retention)), from: None },
         deadline: None,
         kind: new.kind.clone(),
         node: new.node.clone(),
@@ -262,7 +264,13 @@ fn end_well(job: &mut Job, update: &Update, stamp: Timestamp, now: Moment) {
 /// The message of a success whose worker never gave any, as ONTAP has it.
 const DEFAULT_SUCCESS: &str = "success";
 
-fn end_badly(job: &mut Job, update: &Update, stamp: Timestamp, now: Moment) -> Result<()> {
+fn end_badly(
+    job: &mut Job,
+    update: &Update,
+    message_bytes: usize,
+    stamp: Timestamp,
+    now: Moment,
+) -> Result<()> {
     let Update::Fail(Failure { code, message, cause, error }) = update else { return Ok(()) };
     let error = error.clone().unwrap_or_default();
     let canceling = job.requested.take().filter(|request| request.action == Action::Cancel);
@@ -282,7 +290,9 @@ fn end_badly(job: &mut Job, update: &Update, stamp: Timestamp, now: Moment) -> R
     job.message = match agreed("error.message", given(message), given(&error.message))? {
         Some(message) => message,
         None => match (&canceling, cause) {
-            (Some(request), Cause::Canceled) => canceled_message(&request.by, &request.reason),
+            (Some(Request { by, reason, .. }), Cause::Canceled) => {
+                canceled_message(Asked { by, reason, message_bytes })
+            }
             _ => cause.default_message().to_owned(),
         },
     };
@@ -305,7 +315,7 @@ fn agreed<T: PartialEq>(field: &str, outer: Option<T>, inner: Option<T>) -> Resu
 
 fn cancel(job: &mut Job, asked: Asked<'_>, stamp: Timestamp, now: Moment) {
     let cause = Cause::Canceled;
-    job.message = canceled_message(asked.by, asked.reason);
+    job.message = canceled_message(asked);
     job.phase = Phase::Failure {
         ended: end(job, stamp, now),
         cause,
@@ -314,17 +324,19 @@ fn cancel(job: &mut Job, asked: Asked<'_>, stamp: Timestamp, now: Moment) {
     };
 }
 
-fn canceled_message(by: &Actor, reason: &str) -> String {
-    let mut message = Cause::Canceled.default_message().to_owned();
-    if !by.name().is_empty() {
+/// Says by whom and why, where the message has room for it.
+fn canceled_message(asked: Asked<'_>) -> String {
+    let plain = Cause::Canceled.default_message();
+    let mut message = plain.to_owned();
+    if !asked.by.name().is_empty() {
         message.push_str(" by ");
-        message.push_str(by.name());
+        message.push_str(asked.by.name());
     }
-    if !reason.is_empty() {
+    if !asked.reason.is_empty() {
         message.push_str(": ");
-        message.push_str(reason);
+        message.push_str(asked.reason);
     }
-    message
+    if message.len() <= asked.message_bytes { message } else { plain.to_owned() }
 }
 
 /// The times of a job that ends now. Its retention counts in engine time, which is the wall's
@@ -340,28 +352,34 @@ fn end(job: &mut Job, stamp: Timestamp, now: Moment) -> Ended {
     }
 }
 
-/// Two readings that differ by less than a second come from clocks that agree: the rest is the time
-/// between the readings, and the slewing of one of them.
+/// Two readings that differ by less than this come from clocks that agree: the rest is the time
+/// between the readings. (Where a clock is slewed, the monotonic one is slewed along with it.)
 fn is_same_clock(a: Timestamp, b: Timestamp) -> bool {
-    const APART: Duration = Duration::from_secs(1);
+    const APART: Duration = Duration::from_millis(10);
     a.saturating_since(b).max(b.saturating_since(a)) < APART
 }
 
 /// Lets the job stay longer after its end, and says whether it did not already.
 fn stretch(job: &mut Job, update: &Update) -> bool {
     let Update::Extend(extension) = update else { return false };
+    let span = whole_micros(extension.retention);
     let retention = &mut job.retention;
-    if extension.retention <= retention.span {
+    if span <= retention.span {
         return false;
     }
-    retention.span = extension.retention;
+    retention.span = span;
     let from = retention.from;
     if let Phase::Success { ended, .. } | Phase::Failure { ended, .. } = &mut job.phase
         && let (Some(expire_time), Some(from)) = (&mut ended.expire_time, from)
     {
-        *expire_time = from.saturating_add(extension.retention);
+        *expire_time = from.saturating_add(span);
     }
     true
+}
+
+/// A span as the store keeps it.
+fn whole_micros(span: Duration) -> Duration {
+    Duration::new(span.as_secs(), span.subsec_micros() * 1_000)
 }
 
 enum Answer {
@@ -429,13 +447,26 @@ fn check_importable(parts: &JobParts) -> Result<()> {
         ("result_bytes", parts.result_bytes.is_some()),
         ("idempotency_key", parts.idempotency_key.is_some()),
     ];
-    match brought.iter().find(|(_, is_set)| *is_set) {
-        None => Ok(()),
-        Some((field, _)) => {
-            Err(Error::new(ErrorKind::InvalidValue, "an import cannot bring it; leave it out")
-                .with_field(*field))
-        }
+    if let Some((field, _)) = brought.iter().find(|(_, is_set)| *is_set) {
+        return Err(Error::new(ErrorKind::InvalidValue, "an import cannot bring it; leave it out")
+            .with_field(*field));
     }
+    // A request waits only where the lifecycle would have let it wait.
+    let Some(request) = &parts.requested else { return Ok(()) };
+    let fits = match request.action {
+        Action::Pause => parts.state == State::Running,
+        Action::Resume => parts.state == State::Paused,
+        Action::Cancel => matches!(parts.state, State::Running | State::Paused),
+    };
+    if fits && parts.cooperative {
+        return Ok(());
+    }
+    let kind = if parts.cooperative { "cooperative" } else { "not cooperative" };
+    Err(Error::new(
+        ErrorKind::Contradiction,
+        format!("{} cannot wait for a {} job that is {kind}", request.action, parts.state),
+    )
+    .with_field("requested"))
 }
 
 fn check_past(parts: &JobParts, now: Moment) -> Result<()> {

@@ -17,7 +17,12 @@ fn alice() -> Actor {
 }
 
 fn decide_at(job: &Job, update: &Update, second: i64) -> Result<Outcome> {
-    decide(job, update, Asked { by: &alice(), reason: "maintenance" }, now(second))
+    decide(
+        job,
+        update,
+        Asked { by: &alice(), reason: "maintenance", message_bytes: 4_096 },
+        now(second),
+    )
 }
 
 #[track_caller]
@@ -207,7 +212,7 @@ fn a_wall_set_back_never_turns_the_times_of_a_job_around() {
 
 #[test]
 fn a_stepped_wall_neither_shortens_nor_lengthens_a_life() {
-    let asked = Asked { by: &alice(), reason: "" };
+    let asked = Asked { by: &alice(), reason: "", message_bytes: 4_096 };
     for wall in [at(1_000_000_000), at(35)] {
         let now = Moment { wall, engine: at(40) };
         let update = Update::Succeed(Success::default());
@@ -344,6 +349,40 @@ fn a_life_is_stretched_but_never_cut_short() {
     assert_eq!((live.retention(), live.expire_time()), (Duration::from_secs(400), None));
 }
 
+#[test]
+fn who_canceled_a_job_is_told_where_the_message_has_room() {
+    let asked = Asked { by: &alice(), reason: &"x".repeat(100), message_bytes: 50 };
+    let update = Update::Request(Action::Cancel);
+    let Outcome::Changed(job) = decide(&job_in(RUNNING), &update, asked, now(40)).unwrap() else {
+        panic!("unchanged")
+    };
+    assert_eq!(job.message, "The job was canceled");
+}
+
+#[test]
+fn a_wall_a_little_behind_shortens_no_life() {
+    let asked = Asked { by: &alice(), reason: "", message_bytes: 4_096 };
+    let brief = Job {
+        retention: Retention { span: Duration::from_millis(800), from: None },
+        ..job_in(RUNNING)
+    };
+    let engine = at(40);
+    let wall = Timestamp::from_micros(engine.as_micros() - 900_000).unwrap();
+    let update = Update::Succeed(Success::default());
+    let moment = Moment { wall, engine };
+    let Outcome::Changed(job) = decide(&brief, &update, asked, moment).unwrap() else {
+        panic!("unchanged")
+    };
+    assert_eq!(job.expire_time(), Some(engine.saturating_add(Duration::from_millis(800))));
+}
+
+#[test]
+fn a_retention_is_kept_as_the_store_will_have_it() {
+    let new = NewJob { retention: Some(Duration::from_nanos(1_999)), ..NewJob::default() };
+    let job = create(&new, JobId::from_uuid(uuid::Uuid::nil()), Duration::ZERO, now(10));
+    assert_eq!(job.retention(), Duration::from_micros(1));
+}
+
 mod imported {
     use super::*;
 
@@ -389,6 +428,20 @@ mod imported {
         assert_eq!(refused(for_ever), (ErrorKind::LimitExceeded, Some("expire_time".to_owned())));
         let order = JobParts { start_time: Some(at(5)), ..parts(RUNNING) };
         assert_eq!(refused(order), (ErrorKind::Contradiction, Some("start_time".to_owned())));
+        let asked = |state, cooperative, action| JobParts {
+            requested: Some(Request { action, by: alice(), time: at(20), reason: String::new() }),
+            cooperative,
+            ..parts(state)
+        };
+        for parts in [
+            asked(RUNNING, false, Action::Cancel),
+            asked(QUEUED, true, Action::Cancel),
+            asked(PAUSED, true, Action::Pause),
+            asked(RUNNING, true, Action::Resume),
+        ] {
+            assert_eq!(refused(parts), (ErrorKind::Contradiction, Some("requested".to_owned())));
+        }
+        assert!(import(&asked(PAUSED, true, Action::Cancel), now(1_000)).is_ok());
         let brings = JobParts { deadline: Some(at(5)), ..parts(RUNNING) };
         assert_eq!(refused(brings), (ErrorKind::InvalidValue, Some("deadline".to_owned())));
     }

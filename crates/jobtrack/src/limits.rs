@@ -25,6 +25,8 @@ pub const PAGE_RECORDS: usize = 10_000;
 pub const OFFSET_RECORDS: usize = 1_000_000;
 /// Most commands that one commit takes; the rest go into the next one.
 pub const COMMIT_COMMANDS: usize = 1_024;
+/// Most commands that may be submitted and wait for somebody to drive.
+pub const QUEUED_COMMANDS: usize = 65_536;
 /// The longest retention: a hundred years.
 pub const RETENTION_SECONDS: u64 = 100 * 366 * 86_400;
 
@@ -75,6 +77,35 @@ impl Default for Limits {
             error_text: 1_024,
             jobs: usize::MAX,
         }
+    }
+}
+
+impl Limits {
+    /// Checks that the limits themselves are within what the engine can hold to: no text longer
+    /// than a filter on it may be ([`FILTER_BYTES`]), so that every value can be asked for and
+    /// stands in a page token; and no more than 1,024 labels or arguments.
+    pub(crate) fn check(&self) -> Result<()> {
+        let texts = [
+            ("limits.description", self.description),
+            ("limits.message", self.message),
+            ("limits.name", self.name),
+            ("limits.reason", self.reason),
+            ("limits.label_name", self.label_name),
+            ("limits.label_value", self.label_value),
+            ("limits.error_text", self.error_text),
+        ];
+        let counts =
+            [("limits.labels", self.labels), ("limits.error_arguments", self.error_arguments)];
+        for (most, limits) in [(FILTER_BYTES, &texts[..]), (1_024, &counts[..])] {
+            if let Some((name, given)) = limits.iter().find(|(_, given)| *given > most) {
+                return Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!("{given} is more than the engine holds to, at most {most} may be"),
+                )
+                .with_field(*name));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use jobtrack::store::{Batch, CommitError, Record, Space, Visit};
 use jobtrack::{
-    Command, Durability, ErrorKind, Failure, MemoryStore, NewJob, Options, Query, State, Store,
-    Success, Tracker,
+    Command, Durability, ErrorKind, Expr, Failure, MemoryStore, NewJob, Options, Query, State,
+    Store, Success, Tracker,
 };
 
 /// A store that takes its time, as a disk does, and counts its commits.
@@ -57,7 +58,7 @@ fn callers_that_come_together_share_commits_and_each_hears_of_its_own() {
             });
         }
     });
-    assert_eq!(tracker.counts().of_state(State::Failure), WRITERS * EACH);
+    assert_eq!(tracker.counts().unwrap().of_state(State::Failure), WRITERS * EACH);
     let commits = store.commits.load(Ordering::SeqCst);
     assert!(
         commits < WRITERS * EACH * 3 / 2,
@@ -87,7 +88,101 @@ fn drivers_and_blocking_callers_leave_no_command_behind() {
             });
         }
     });
-    assert_eq!(tracker.counts().total(), 240);
+    assert_eq!(tracker.counts().unwrap().total(), 240);
+}
+
+/// The lead once fell to a caller whose iterator had yet to yield its commands: if that waited for
+/// another caller, or panicked, nobody led any more.
+#[test]
+fn an_iterator_of_commands_may_itself_use_the_tracker_wait_or_panic() {
+    let tracker = Tracker::open(MemoryStore::new(), Options::default()).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let tracker = tracker.clone();
+            scope.spawn(move || {
+                for _ in 0..500 {
+                    let starts = (0..3)
+                        .map(|_| Command::start(tracker.create(NewJob::default()).unwrap().uuid));
+                    assert!(tracker.run_all(starts).iter().all(Result::is_ok));
+                }
+            });
+        }
+        let panics = tracker.clone();
+        let ended = scope.spawn(move || {
+            let commands = (0..50).map(|n| {
+                assert!(n < 49, "as planned");
+                Command::create(NewJob::default())
+            });
+            panics.run_all(commands)
+        });
+        assert!(ended.join().is_err());
+    });
+    // What the panic kept from being queued was not made.
+    assert_eq!(tracker.counts().unwrap().of_state(State::Running), 3_000);
+    assert_eq!(tracker.counts().unwrap().total(), 3_000);
+}
+
+/// A command was once left behind that was submitted just as the leader found the queue empty: its
+/// submitter's drive saw a leader, and the leader saw no command.
+#[test]
+fn whoever_drives_while_another_leads_is_not_forgotten() {
+    const ROUNDS: usize = 20_000;
+    let tracker = Tracker::open(MemoryStore::new(), Options::default()).unwrap();
+    let (arrived, left) = (AtomicU64::new(0), AtomicU64::new(0));
+    let meet = |place: &AtomicU64, round: usize| {
+        place.fetch_add(1, Ordering::SeqCst);
+        while place.load(Ordering::SeqCst) < 2 * round as u64 {
+            std::hint::spin_loop();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    meet(&arrived, round);
+                    let ticket = tracker.submit(Command::create(NewJob::default()));
+                    tracker.drive();
+                    // Both have driven, so both commands are decided.
+                    meet(&left, round);
+                    assert!(ticket.is_decided(), "round {round}");
+                }
+            });
+        }
+    });
+}
+
+/// Who waits once slept on when the job was ended and deleted in one commit.
+#[test]
+fn waiting_ends_with_a_job_that_is_deleted_as_it_ends() {
+    let tracker = Tracker::open(MemoryStore::new(), Options::default()).unwrap();
+    let job = tracker.create(NewJob::default()).unwrap().uuid;
+    tracker.start(job).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| tracker.wait(job, Duration::from_secs(600)));
+        let end = [Command::succeed(job, Success::default()), Command::delete(job)];
+        assert!(tracker.run_all(end).iter().all(Result::is_ok));
+        match waiting.join().unwrap() {
+            Ok(found) => assert_eq!(found.state(), State::Success),
+            // It had not begun to wait before the end.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Gone),
+        }
+    });
+}
+
+/// A waker runs once nothing is held, so that it may use the tracker.
+#[test]
+fn a_waker_of_a_watch_may_use_the_tracker() {
+    struct Maintains(Tracker);
+    impl Wake for Maintains {
+        fn wake(self: Arc<Self>) {
+            self.0.maintain(1).unwrap();
+        }
+    }
+    let tracker = Tracker::open(MemoryStore::new(), Options::default()).unwrap();
+    let mut watch = tracker.watch(Expr::everything(), None).unwrap();
+    let waker = Waker::from(Arc::new(Maintains(tracker.clone())));
+    assert!(watch.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    tracker.create(NewJob::default()).unwrap();
 }
 
 #[test]
@@ -113,7 +208,7 @@ fn a_listing_is_of_one_revision_while_everything_changes() {
             let states: Vec<_> = page.jobs.iter().map(|job| job.state()).collect();
             assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{states:?}");
             assert!(page.jobs.iter().all(|job| job.revision <= page.revision));
-            assert_eq!(tracker.counts().total() % 2, 0);
+            assert_eq!(tracker.counts().unwrap().total() % 2, 0);
         }
         stop.store(true, Ordering::SeqCst);
         writer.join().unwrap();

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use jobtrack::store::{Batch, CommitError, Record, Space, Visit, Write};
 use jobtrack::{
-    Command, Durability, ErrorKind, Failure, JobId, MemoryStore, NewJob, Options, Revision, State,
-    Store, TombstoneOptions, Tracker,
+    Action, Command, Durability, ErrorKind, Expr, Failure, JobId, MemoryStore, NewJob, Options,
+    Revision, State, Store, TombstoneOptions, Tracker,
 };
 use jobtrack_testkit::{CrashStore, Fault, FaultyStore};
 
@@ -58,14 +58,14 @@ fn synced_changes_survive_a_crash_and_deferred_ones_as_a_prefix() {
     assert_eq!(store.deferred(), 3);
     for kept in 0..=3 {
         let tracker = open(store.crash(kept));
-        assert_eq!(tracker.counts().total(), 1 + kept as u64);
+        assert_eq!(tracker.counts().unwrap().total(), 1 + kept as u64);
     }
     // A synced change takes every earlier one along; so does a sync of its own.
     tracker.run(create(5)).unwrap();
-    assert_eq!(open(store.crash(0)).counts().total(), 5);
+    assert_eq!(open(store.crash(0)).counts().unwrap().total(), 5);
     tracker.run(create(6).durability(Durability::Deferred)).unwrap();
     tracker.sync().unwrap();
-    assert_eq!(open(store.crash(0)).counts().total(), 6);
+    assert_eq!(open(store.crash(0)).counts().unwrap().total(), 6);
     // There is nothing to do when nothing is deferred.
     let before = tracker.revision();
     tracker.sync().unwrap();
@@ -112,6 +112,46 @@ fn in_a_failed_group_what_rests_on_the_table_is_answered_as_ever() {
         .collect();
     let (failed, unknown) = (ErrorKind::StoreFailed, ErrorKind::NotFound);
     assert_eq!(kinds, [failed, failed, unknown, unknown]);
+}
+
+/// "It is so already" is an acknowledgement like any other, and was once given although the sync
+/// that it rested on had failed.
+#[test]
+fn what_is_so_already_is_not_confirmed_when_its_sync_fails() {
+    let crash = Arc::new(CrashStore::new());
+    let store = Arc::new(FaultyStore::new(Arc::clone(&crash)));
+    let tracker = open(Arc::clone(&store));
+    let cooperative = NewJob { uuid: Some(id(1)), cooperative: true, ..NewJob::default() };
+    tracker.create(cooperative).unwrap();
+    tracker.start(id(1)).unwrap();
+    let cancel = || Command::request(id(1), Action::Cancel);
+    tracker.run(cancel().durability(Durability::Deferred)).unwrap();
+    store.fail_commit(1, Fault::Failed(ErrorKind::StoreFull));
+    assert_eq!(tracker.run(cancel()).unwrap_err().kind(), ErrorKind::StoreFull);
+    tracker.run(cancel()).unwrap();
+    let left = open(crash.crash(0));
+    assert!(left.get(id(1)).unwrap().requested.is_some());
+}
+
+/// One tracker at a time: whoever finds that another has opened the store writes no more. A watch
+/// that outlived its tracker once closed the store "cleanly" under the next one, in its own epoch.
+#[test]
+fn a_tracker_that_was_replaced_writes_no_more() {
+    let store = Arc::new(MemoryStore::new());
+    let old = open(Arc::clone(&store));
+    let watch = old.watch(Expr::everything(), None).unwrap();
+    let other = old.clone();
+    drop(old);
+    let new = open(Arc::clone(&store));
+    assert_eq!(other.run(create(1)).unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(other.run(create(2)).unwrap_err().kind(), ErrorKind::Unsettled);
+    drop((other, watch));
+    let revision = new.run(create(3)).unwrap().revision;
+    std::mem::forget(new); // A crash.
+    let third = open(store);
+    assert!(!third.opened().was_clean);
+    assert!(third.opened().epoch > revision.epoch);
+    assert_eq!(third.counts().unwrap().total(), 1);
 }
 
 #[test]

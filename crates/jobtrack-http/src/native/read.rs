@@ -40,7 +40,7 @@ pub(super) async fn get(app: Arc<App>, uri: &Uri) -> Answer {
 }
 
 pub(super) async fn counts(app: Arc<App>) -> Answer {
-    let counts = blocking(move || Ok(app.tracker.counts())).await?;
+    let counts = blocking(move || Ok(app.tracker.counts()?)).await?;
     Ok(json(JSON, to_json(&CountsBody::of(&counts))))
 }
 

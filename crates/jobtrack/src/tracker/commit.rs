@@ -1,10 +1,11 @@
 //! Commits: one at a time, stored first and seen after.
 
-use super::group::{Answers, Group, NextKeys, Published, head_write};
+use super::group::{Answers, Group, NextKeys, Published, head_expected, head_write};
 use super::ticket::Entry;
-use super::{Applied, Found, Inner, Maintained, View};
+use super::{Applied, Found, Inner, Maintained, View, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Batch, CommitError, Durability};
+use crate::table::Table;
 use crate::timestamp::Timestamp;
 
 /// Each commit sweeps at least so many jobs if they are due, and at least twice what it decides: so
@@ -41,7 +42,7 @@ impl Status {
                 ErrorKind::Unsettled,
                 format!("no change is taken until the store is opened again: {cause}"),
             )),
-            Status::Closed => Err(Error::new(ErrorKind::Closed, "the tracker was closed")),
+            Status::Closed => Err(closed()),
         }
     }
 }
@@ -57,6 +58,7 @@ impl Inner {
         let sweep = SWEEP_AT_LEAST.max(2 * entries.len());
         let (answers, _) = self.commit(&mut driver, entries, sweep, Durability::Deferred);
         drop(driver);
+        self.history.wake();
         // A refusal that rests on an expiry must hold for ever, as any other answer.
         let says_gone = |answer: &Result<Applied>| {
             let kind = answer.as_ref().map_err(Error::kind).err();
@@ -76,11 +78,14 @@ impl Inner {
         let mut driver = self.driver.lock();
         driver.status.check()?;
         let (_, swept) = self.commit(&mut driver, &[], budget, Durability::Deferred);
+        drop(driver);
+        self.history.wake();
         let mut maintained = swept?;
-        let table = &self.view.read().table;
+        let view = self.view.read();
         let now = self.time.now();
-        let tombstones_due = table.tombstones.due(now, self.options.tombstones.at_most).next();
-        maintained.more = tombstones_due.is_some() || table.due(now).next().is_some();
+        let tombstones = &view.table.tombstones;
+        let tombstones_due = tombstones.due(now, self.options.tombstones.at_most).next();
+        maintained.more = tombstones_due.is_some() || view.table.due(now).next().is_some();
         Ok(maintained)
     }
 
@@ -94,15 +99,41 @@ impl Inner {
         self.store_head(&mut driver, self.time.now(), false)
     }
 
-    /// Stores the horizon, so that an answer that hides what is due by then holds for ever.
-    ///
+    /// Stores the horizon if an answer at this one hides what a crash could bring back.
+    pub(super) fn hide(&self, horizon: Timestamp) {
+        if self.view.read().hides_more(horizon) {
+            self.hide_holding(&mut self.driver.lock(), horizon);
+            self.history.wake();
+        }
+    }
+
+    /// Stores the horizon, and reads at it before anyone commits anything else.
+    pub(super) fn hide_and_read<T>(&self, read: impl FnOnce(&Table, Timestamp) -> T) -> Result<T> {
+        let answer = {
+            let mut driver = self.driver.lock();
+            if matches!(driver.status, Status::Closed) {
+                return Err(closed());
+            }
+            self.hide_holding(&mut driver, self.time.now());
+            // Nobody commits while the driver is held, so at the horizon just stored nothing is
+            // hidden that is not hidden for good. If it could not be stored, the present one is
+            // right, though a crash and a clock set back may undo it.
+            let view = self.view.read();
+            let now = self.time.now();
+            let stored = view.durable_horizon;
+            let is_stored = driver.status.check().is_ok() && !view.hides_more(stored);
+            read(&view.table, if is_stored { stored } else { now })
+        };
+        self.history.wake();
+        Ok(answer)
+    }
+
     /// A store that fails here takes no change any more, or fails the next one as well; the answer
     /// is right all the same, and only a crash together with a clock set back could undo it.
-    pub(super) fn hide_until(&self, horizon: Timestamp) {
-        let mut driver = self.driver.lock();
+    fn hide_holding(&self, driver: &mut Driver, horizon: Timestamp) {
         let hides_more = self.view.read().hides_more(horizon);
         if driver.status.check().is_ok() && hides_more {
-            let (_, _stored) = self.commit(&mut driver, &[], SWEEP_AT_LEAST, Durability::Synced);
+            let (_, _stored) = self.commit(driver, &[], SWEEP_AT_LEAST, Durability::Synced);
         }
     }
 
@@ -114,7 +145,9 @@ impl Inner {
         }
         self.store_head(&mut driver, self.time.now(), true)?;
         driver.status = Status::Closed;
+        self.view.write().is_closed = true;
         drop(driver);
+        self.queue.close();
         self.waiters.close();
         self.history.close();
         Ok(())
@@ -132,15 +165,20 @@ impl Inner {
         // still holds when it is published below.
         let view = self.view.read();
         let revision = view.table.revision;
-        let mut group = Group::new(&view.table, &self.options, self.time.clock(), now, driver.keys);
+        let clock = self.time.clock();
+        let mut group = Group::new(&view, &self.options, clock, now, driver.keys);
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);
         }
-        let durability = at_least.max(group.durability());
-        let nothing_to_sync = durability == Durability::Deferred || !view.has_deferred;
+        // Upkeep alone is always synced: it is rare, and what a deferred commit leaves open would
+        // keep a store from telling that a disk was only full for a while.
+        let is_upkeep = entries.is_empty();
+        let durability =
+            if is_upkeep { Durability::Synced } else { at_least.max(group.durability()) };
+        let syncs_nothing = is_upkeep || durability == Durability::Deferred || !view.has_deferred;
         let nothing_to_store =
-            group.is_empty() && nothing_to_sync && at_least == Durability::Deferred;
+            group.is_empty() && syncs_nothing && at_least == Durability::Deferred;
         let prepared = match group.prepare() {
             Ok(prepared) => prepared,
             Err((error, slots)) => {
@@ -182,11 +220,11 @@ impl Inner {
 
     /// Stores the engine's own record alone.
     fn store_head(&self, driver: &mut Driver, horizon: Timestamp, is_clean: bool) -> Result<()> {
-        let epoch = self.view.read().table.revision.epoch;
+        let revision = self.view.read().table.revision;
         let batch = Batch {
             id: self.time.clock().new_id(),
-            expectations: Vec::new(),
-            writes: vec![head_write(epoch, horizon, is_clean)?],
+            expectations: vec![head_expected(Some(revision.number))],
+            writes: vec![head_write(revision.epoch, horizon, is_clean)?],
         };
         let number = self.store_batch(driver, &batch, Durability::Synced)?;
         let mut view = self.view.write();
@@ -239,10 +277,19 @@ impl Driver {
     fn failed(&mut self, error: CommitError) -> Error {
         match error {
             CommitError::Failed(error) => error,
-            CommitError::Conflict(expectation) => Error::new(
-                ErrorKind::Conflict,
-                format!("another writer changed a record of space {}", expectation.space.name()),
-            ),
+            // One tracker at a time writes to a store, and every commit writes the head: whoever
+            // finds another's there has been replaced, and must not write any more.
+            CommitError::Conflict(expectation) => {
+                let error = Error::new(
+                    ErrorKind::Conflict,
+                    format!(
+                        "another tracker has opened the store: it wrote a record of space {}",
+                        expectation.space.name()
+                    ),
+                );
+                self.status = Status::Unsettled(error.clone());
+                error
+            }
             CommitError::Unknown(cause) => {
                 self.status = Status::Unsettled(cause.clone());
                 Error::new(

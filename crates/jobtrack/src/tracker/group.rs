@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ticket::{Entry, Slot};
-use super::{Applied, Options};
+use super::{Applied, Options, View};
 use crate::clock::Clock;
 use crate::command::{Change, Command};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,24 +37,12 @@ pub(super) struct Group<'a> {
     clock: &'a dyn Clock,
     now: Moment,
     epoch: u64,
-    keys: NextKeys,
-    /// What the group has made of each job it touched.
-    touched: HashMap<JobId, Touched>,
-    /// Every job that the group made, in turn; a later one of the same job replaces the earlier.
-    made: Vec<Job>,
-    /// What the group did, in turn, for those who watch.
-    steps: Vec<Step>,
-    buried: Vec<(u64, Tombstone)>,
-    /// Whether a job went without a tombstone.
-    lost_one: bool,
-    forgotten_tombstones: Vec<(u64, JobId)>,
-    decided: Vec<(Arc<Slot>, Decided)>,
+    /// Whether there are commits that are not synced yet.
+    has_deferred: bool,
+    plan: Plan,
     durability: Durability,
     created: usize,
     removed: usize,
-    /// The latest expiry among the jobs swept.
-    swept_until: Option<Timestamp>,
-    swept: usize,
 }
 
 struct Touched {
@@ -85,8 +73,9 @@ enum Next {
 enum Decided {
     /// Refused. A refusal that rests on what this group has changed holds only if it is committed.
     Refused(Error, RestsOn),
-    /// The job as the table has it was asked to be what it is.
-    Unchanged(Arc<Job>),
+    /// The job as the table has it was asked to be what it is. That may rest on this group's
+    /// commit too: to be synced along with it.
+    Unchanged(Arc<Job>, RestsOn),
     /// A job that the group made.
     Made(usize),
     /// A job that the group took away, as it last stood.
@@ -107,32 +96,32 @@ pub(super) struct Prepared {
 
 /// What is to be done once the batch is committed, or has failed.
 pub(super) struct Plan {
+    pub(super) keys: NextKeys,
+    /// What the group has made of each job it touched.
     touched: HashMap<JobId, Touched>,
+    /// Every job that the group made, in turn; a later one of the same job replaces the earlier.
     made: Vec<Job>,
+    /// What the group did, in turn, for those who watch.
     steps: Vec<Step>,
     buried: Vec<(u64, Tombstone)>,
+    /// Whether a job went without a tombstone.
     lost_one: bool,
     forgotten_tombstones: Vec<(u64, JobId)>,
     decided: Vec<(Arc<Slot>, Decided)>,
-    pub(super) keys: NextKeys,
+    /// The latest expiry among the jobs swept.
     pub(super) swept_until: Option<Timestamp>,
     pub(super) swept: usize,
 }
 
 impl<'a> Group<'a> {
     pub(super) fn new(
-        table: &'a Table,
+        view: &'a View,
         options: &'a Options,
         clock: &'a dyn Clock,
         now: Moment,
         keys: NextKeys,
     ) -> Self {
-        Group {
-            table,
-            options,
-            clock,
-            now,
-            epoch: table.revision.epoch,
+        let plan = Plan {
             keys,
             touched: HashMap::new(),
             made: Vec::new(),
@@ -141,11 +130,20 @@ impl<'a> Group<'a> {
             lost_one: false,
             forgotten_tombstones: Vec::new(),
             decided: Vec::new(),
+            swept_until: None,
+            swept: 0,
+        };
+        Group {
+            table: &view.table,
+            options,
+            clock,
+            now,
+            epoch: view.table.revision.epoch,
+            has_deferred: view.has_deferred,
+            plan,
             durability: Durability::Deferred,
             created: 0,
             removed: 0,
-            swept_until: None,
-            swept: 0,
         }
     }
 
@@ -153,11 +151,11 @@ impl<'a> Group<'a> {
     pub(super) fn sweep(&mut self, budget: usize) {
         let table = self.table;
         let due = table.tombstones.due(self.now.engine, self.options.tombstones.at_most);
-        self.forgotten_tombstones.extend(due.take(budget));
+        self.plan.forgotten_tombstones.extend(due.take(budget));
         for row in table.due(self.now.engine).take(budget) {
             let job = &row.job;
-            self.swept_until = self.swept_until.max(job.expire_time());
-            self.swept += 1;
+            self.plan.swept_until = self.plan.swept_until.max(job.expire_time());
+            self.plan.swept += 1;
             self.bury(job, row.key, Some(row.stored), false);
         }
     }
@@ -177,7 +175,8 @@ impl<'a> Group<'a> {
                 self.add(parts.uuid, || lifecycle::import(parts, now))
             }
             Change::Update(id, update) => {
-                let asked = Asked { by: &entry.command.actor, reason: &entry.command.reason };
+                let Command { actor: by, reason, .. } = &entry.command;
+                let asked = Asked { by, reason, message_bytes: self.options.limits.message };
                 self.update(*id, &entry.command, |job, now| {
                     lifecycle::decide(job, update, asked, now)
                 })
@@ -187,7 +186,7 @@ impl<'a> Group<'a> {
         if !matches!(decided, Decided::Refused(..)) {
             self.durability = self.durability.max(*durability);
         }
-        self.decided.push((Arc::clone(&entry.slot), decided));
+        self.plan.decided.push((Arc::clone(&entry.slot), decided));
     }
 
     fn add(&mut self, id: JobId, make: impl FnOnce() -> Result<Job>) -> Decided {
@@ -215,7 +214,13 @@ impl<'a> Group<'a> {
 
     /// Where a new job's record goes: in place of one that nobody can see any more, or behind all.
     fn place_for(&mut self, id: JobId) -> (u64, Option<u64>) {
-        if let Some(touched) = self.touched.get(&id) {
+        if let Some(touched) = self.plan.touched.get(&id) {
+            if touched.now.is_some() {
+                self.removed += 1; // Made and expired within the group.
+            }
+            if touched.stored.is_some() {
+                self.durability = Durability::Synced;
+            }
             return (touched.key, touched.stored);
         }
         if let Some(row) = self.table.row(id) {
@@ -224,8 +229,8 @@ impl<'a> Group<'a> {
             self.removed += 1;
             return (row.key, Some(row.stored));
         }
-        let key = self.keys.job;
-        self.keys.job += 1;
+        let key = self.plan.keys.job;
+        self.plan.keys.job += 1;
         (key, None)
     }
 
@@ -251,10 +256,16 @@ impl<'a> Group<'a> {
         }
         match decide(&job, self.now) {
             Err(error) => Decided::Refused(error, rests_on),
-            Ok(Outcome::Unchanged) => match self.touched.get(&id).and_then(|touched| touched.now) {
-                Some(made) => Decided::Made(made),
-                None => Decided::Unchanged(job),
-            },
+            Ok(Outcome::Unchanged) => {
+                match self.plan.touched.get(&id).and_then(|touched| touched.now) {
+                    Some(made) => Decided::Made(made),
+                    // Who asks for more than the job has may lose it with this group's commit.
+                    None if self.has_deferred && command.durability == Durability::Synced => {
+                        Decided::Unchanged(job, RestsOn::Group)
+                    }
+                    None => Decided::Unchanged(job, RestsOn::Table),
+                }
+            }
             Ok(Outcome::Changed(next)) => self.make(key, stored, *next),
             Ok(Outcome::Forgotten) => {
                 self.bury(&job, key, stored, true);
@@ -264,13 +275,13 @@ impl<'a> Group<'a> {
     }
 
     fn rests_on(&self, id: JobId) -> RestsOn {
-        if self.touched.contains_key(&id) { RestsOn::Group } else { RestsOn::Table }
+        if self.plan.touched.contains_key(&id) { RestsOn::Group } else { RestsOn::Table }
     }
 
     /// The job as it stands in this group, with its key and the commit that wrote it.
     fn find(&self, id: JobId) -> Result<(Arc<Job>, u64, Option<u64>)> {
-        if let Some(touched) = self.touched.get(&id) {
-            return match touched.now.and_then(|made| self.made.get(made)) {
+        if let Some(touched) = self.plan.touched.get(&id) {
+            return match touched.now.and_then(|made| self.plan.made.get(made)) {
                 // With a retention of zero a job is gone as soon as it ends.
                 Some(job) if job.is_expired(self.now.engine) => {
                     Err(expired(job, self.options, self.now.engine))
@@ -290,7 +301,7 @@ impl<'a> Group<'a> {
 
     /// Why there is no such job.
     fn gone(&self, id: JobId) -> Error {
-        let of_group = self.buried.iter().map(|(_, tombstone)| tombstone);
+        let of_group = self.plan.buried.iter().map(|(_, tombstone)| tombstone);
         let tombstone = of_group
             .rev()
             .find(|tombstone| tombstone.gone.uuid == id)
@@ -320,19 +331,19 @@ impl<'a> Group<'a> {
         let expired = before.as_ref().and_then(|version| self.expired_version(version));
         if let Some(gone) = expired {
             // The new job takes the place of one that nobody swept and that nobody can see.
-            self.steps.push(Step { before: before.take(), after: Next::Gone(gone) });
-            self.lost_one = true;
+            self.plan.steps.push(Step { before: before.take(), after: Next::Gone(gone) });
+            self.plan.lost_one = true;
         }
-        let made = self.made.len();
-        self.steps.push(Step { before, after: Next::Made(made) });
-        self.made.push(job);
-        self.touched.insert(id, Touched { key, stored, now: Some(made) });
+        let made = self.plan.made.len();
+        self.plan.steps.push(Step { before, after: Next::Made(made) });
+        self.plan.made.push(job);
+        self.plan.touched.insert(id, Touched { key, stored, now: Some(made) });
         Decided::Made(made)
     }
 
     /// The job as it stands in this group, expired or not.
     fn version(&self, id: JobId) -> Option<Version> {
-        match self.touched.get(&id) {
+        match self.plan.touched.get(&id) {
             Some(touched) => touched.now.map(Version::Made),
             None => self.table.row(id).map(|row| Version::Stored(Arc::clone(&row.job))),
         }
@@ -341,7 +352,7 @@ impl<'a> Group<'a> {
     fn expired_version(&self, version: &Version) -> Option<Box<Gone>> {
         let job = match version {
             Version::Stored(job) => job,
-            Version::Made(index) => self.made.get(*index)?,
+            Version::Made(index) => self.plan.made.get(*index)?,
         };
         job.is_expired(self.now.engine).then(|| Box::new(Gone::expired(job)))
     }
@@ -350,57 +361,46 @@ impl<'a> Group<'a> {
         let engine = self.now.engine;
         let gone = if was_deleted { Gone::deleted(job, engine) } else { Gone::expired(job) };
         let before = self.version(job.uuid);
-        self.steps.push(Step { before, after: Next::Gone(Box::new(gone.clone())) });
+        self.plan.steps.push(Step { before, after: Next::Gone(Box::new(gone.clone())) });
         // The number is the store's to give.
         let revision = Revision { epoch: self.epoch, number: 0 };
         let tombstone = Tombstone { until: self.options.tombstones.until(&gone), gone, revision };
         // A uuid that was free again may still have the record of its earlier tombstone.
         if let Some((before, _)) = self.table.tombstones.record(job.uuid)
-            && !self.forgotten_tombstones.contains(&(before, job.uuid))
+            && !self.plan.forgotten_tombstones.contains(&(before, job.uuid))
         {
-            self.forgotten_tombstones.push((before, job.uuid));
+            self.plan.forgotten_tombstones.push((before, job.uuid));
         }
-        self.touched.insert(job.uuid, Touched { key, stored, now: None });
+        self.plan.touched.insert(job.uuid, Touched { key, stored, now: None });
         self.removed += 1;
         if tombstone.until > engine {
-            self.buried.push((self.keys.tombstone, tombstone));
-            self.keys.tombstone += 1;
+            self.plan.buried.push((self.plan.keys.tombstone, tombstone));
+            self.plan.keys.tombstone += 1;
         } else {
-            self.lost_one = true;
+            self.plan.lost_one = true;
         }
     }
 
     /// The batch, with the horizon that goes with every commit.
     pub(super) fn prepare(self) -> Result<Prepared, (Error, Vec<Arc<Slot>>)> {
         match self.batch() {
-            Err(error) => Err((error, self.decided.into_iter().map(|(slot, _)| slot).collect())),
-            Ok(batch) => Ok(Prepared {
-                batch,
-                plan: Plan {
-                    touched: self.touched,
-                    made: self.made,
-                    steps: self.steps,
-                    buried: self.buried,
-                    lost_one: self.lost_one,
-                    forgotten_tombstones: self.forgotten_tombstones,
-                    decided: self.decided,
-                    keys: self.keys,
-                    swept_until: self.swept_until,
-                    swept: self.swept,
-                },
-            }),
+            Err(error) => {
+                Err((error, self.plan.decided.into_iter().map(|(slot, _)| slot).collect()))
+            }
+            Ok(batch) => Ok(Prepared { batch, plan: self.plan }),
         }
     }
 
     fn batch(&self) -> Result<Batch> {
         let mut batch = Batch {
             id: self.clock.new_id(),
-            expectations: Vec::with_capacity(self.touched.len()),
-            writes: Vec::with_capacity(self.touched.len() + self.buried.len() + 1),
+            expectations: Vec::with_capacity(self.plan.touched.len() + 1),
+            writes: Vec::with_capacity(self.plan.touched.len() + self.plan.buried.len() + 1),
         };
-        for touched in self.touched.values() {
+        batch.expectations.push(head_expected(Some(self.table.revision.number)));
+        for touched in self.plan.touched.values() {
             let key = touched.key.to_be_bytes().to_vec();
-            let value = match touched.now.and_then(|made| self.made.get(made)) {
+            let value = match touched.now.and_then(|made| self.plan.made.get(made)) {
                 None if touched.stored.is_none() => continue, // Made and gone within the group.
                 None => None,
                 Some(job) => Some(encode_job(job)?),
@@ -414,11 +414,11 @@ impl<'a> Group<'a> {
             batch.writes.push(Write { space, key, value });
         }
         let space = Space::Tombstone;
-        for (key, tombstone) in &self.buried {
+        for (key, tombstone) in &self.plan.buried {
             let value = Some(encode_tombstone(tombstone)?);
             batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value });
         }
-        for (key, _) in &self.forgotten_tombstones {
+        for (key, _) in &self.plan.forgotten_tombstones {
             batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value: None });
         }
         if let Some(forgotten) = self.forgotten() {
@@ -431,11 +431,11 @@ impl<'a> Group<'a> {
 
     /// The latest revision among forgotten tombstones, if this group makes it a later one.
     fn forgotten(&self) -> Option<Forgotten> {
-        if self.lost_one {
+        if self.plan.lost_one {
             return Some(Forgotten { epoch: self.epoch, number: None });
         }
         let tombstones = &self.table.tombstones;
-        let ids = self.forgotten_tombstones.iter().map(|(_, id)| *id);
+        let ids = self.plan.forgotten_tombstones.iter().map(|(_, id)| *id);
         let latest = ids.filter_map(|id| tombstones.record(id)).map(|(_, revision)| revision).max();
         latest
             .filter(|latest| *latest > tombstones.forgotten())
@@ -449,8 +449,15 @@ impl<'a> Group<'a> {
 
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.buried.is_empty() && self.forgotten_tombstones.is_empty()
+        self.plan.touched.is_empty()
+            && self.plan.buried.is_empty()
+            && self.plan.forgotten_tombstones.is_empty()
     }
+}
+
+/// What every batch expects: the head as this tracker last wrote it, with every commit.
+pub(super) fn head_expected(revision: Option<u64>) -> Expectation {
+    Expectation { space: Space::Meta, key: HEAD_KEY.to_vec(), revision }
 }
 
 /// The write of the engine's own record.
@@ -488,13 +495,11 @@ impl Plan {
                 Arc::new(job)
             })
             .collect();
-        let mut ended = Vec::new();
+        // Also of jobs that were deleted in the same commit: who waits for the end hears of it.
+        let ended = made.iter().filter(|job| job.state().is_terminal()).cloned().collect();
         for (id, touched) in self.touched {
             match touched.now.and_then(|index| made.get(index)) {
                 Some(job) => {
-                    if job.state().is_terminal() {
-                        ended.push(Arc::clone(job));
-                    }
                     let job = Arc::clone(job);
                     table.put(Row { job, key: touched.key, stored: number });
                 }
@@ -532,7 +537,7 @@ impl Plan {
     /// The answers when the commit failed: what rests on the table alone still holds.
     pub(super) fn failed(self, error: &Error, revision: Revision) -> Answers {
         let answer = |(slot, decided): (_, Decided)| match decided {
-            Decided::Refused(_, RestsOn::Table) | Decided::Unchanged(_) => {
+            Decided::Refused(_, RestsOn::Table) | Decided::Unchanged(_, RestsOn::Table) => {
                 (slot, decided.answer(&[], revision))
             }
             _ => (slot, Err(error.clone())),
@@ -562,7 +567,7 @@ impl Decided {
     fn answer(self, made: &[Arc<Job>], revision: Revision) -> Result<Applied> {
         match self {
             Decided::Refused(error, _) => Err(error),
-            Decided::Unchanged(job) | Decided::Gone(job) => Ok(Applied { job, revision }),
+            Decided::Unchanged(job, _) | Decided::Gone(job) => Ok(Applied { job, revision }),
             Decided::Made(index) => match made.get(index) {
                 Some(job) => Ok(Applied { job: Arc::clone(job), revision }),
                 // Indices come from `Group::make`, and nothing is taken out of what it made.

@@ -28,10 +28,10 @@ use self::ticket::{Entry, Queue, Slot};
 use self::time::EngineTime;
 use self::waiters::Waiters;
 use crate::clock::{Clock, SystemClock};
-use crate::command::{Command, Failure, NewJob, Report, Success};
+use crate::command::{Command, Failure, NewJob, Report, Success, check_retention};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
-use crate::limits::{Limits, RETENTION_SECONDS};
+use crate::limits::{Limits, QUEUED_COMMANDS};
 use crate::query::{Count, Expr, Page, Query, Scan};
 use crate::store::Store;
 use crate::table::{Counts, Snapshot, Table};
@@ -183,6 +183,7 @@ struct Inner {
 /// What readers see.
 struct View {
     table: Table,
+    is_closed: bool,
     /// The horizon that is known to survive a crash.
     durable_horizon: Timestamp,
     /// Whether there are commits that are not synced yet.
@@ -198,15 +199,11 @@ impl Tracker {
     /// # Errors
     ///
     /// `StoreTooNew`, `StoreForeign`, `StoreDamaged` (naming the record) for a store that cannot be
-    /// taken; whatever the store says; `LimitExceeded` for options beyond what is documented.
+    /// taken; whatever the store says; `LimitExceeded` for options beyond what is documented;
+    /// `InvalidValue` for a clock that shows a time at the end of the range.
     pub fn open(store: impl Store + 'static, options: Options) -> Result<Tracker> {
-        if options.retention > Duration::from_secs(RETENTION_SECONDS) {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                format!("at most {RETENTION_SECONDS} s may be"),
-            )
-            .with_field("retention"));
-        }
+        check_retention(Some(options.retention))?;
+        options.limits.check()?;
         open::open(Box::new(store), options).map(|inner| Tracker(Arc::new(inner)))
     }
 
@@ -228,17 +225,30 @@ impl Tracker {
     /// Then nothing has changed. `OutcomeUnknown`: it may be stored, and no change is taken any more
     /// until the store is opened again.
     pub fn run(&self, command: Command) -> Result<Applied> {
-        match self.enqueue(command, true) {
-            Err(error) => Err(error),
-            Ok(slot) => self.0.lead_until(&slot),
-        }
+        command.check(&self.0.options.limits)?;
+        let entry = Entry::new(command, true);
+        let slot = Arc::clone(&entry.slot);
+        self.0.queue.push(vec![entry]);
+        self.0.lead_until(&slot)
     }
 
     /// Makes many changes, in turn, in as few commits as may be; each is answered for itself.
     pub fn run_all(&self, commands: impl IntoIterator<Item = Command>) -> Vec<Result<Applied>> {
-        let slots: Vec<_> =
-            commands.into_iter().map(|command| self.enqueue(command, true)).collect();
-        slots.into_iter().map(|slot| self.0.lead_until(&slot?)).collect()
+        // All of them are there before the first is queued: the lead may fall to any of them, and
+        // must not fall to an iterator that waits for somebody else.
+        let mut entries = Vec::new();
+        let slots: Vec<_> = commands
+            .into_iter()
+            .map(|command| {
+                command.check(&self.0.options.limits)?;
+                let entry = Entry::new(command, true);
+                let slot = Arc::clone(&entry.slot);
+                entries.push(entry);
+                Ok(slot)
+            })
+            .collect();
+        self.0.queue.push(entries);
+        slots.into_iter().map(|slot| slot.and_then(|slot| self.0.lead_until(&slot))).collect()
     }
 
     /// Queues a change and returns at once. It is decided when somebody drives.
@@ -254,36 +264,33 @@ impl Tracker {
     /// # Ok::<(), jobtrack::Error>(())
     /// ```
     pub fn submit(&self, command: Command) -> Ticket {
-        match self.enqueue(command, false) {
-            Ok(slot) => Ticket(slot),
-            Err(error) => {
-                let slot = Arc::new(Slot::default());
-                slot.fill(Err(error));
-                Ticket(slot)
-            }
+        let refused = command.check(&self.0.options.limits).err().or_else(|| {
+            (self.0.queue.len() >= QUEUED_COMMANDS).then(|| {
+                Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!("{QUEUED_COMMANDS} commands wait to be decided, which is the most"),
+                )
+            })
+        });
+        if let Some(error) = refused {
+            return Ticket(Slot::decided(Err(error)));
         }
+        let entry = Entry::new(command, false);
+        let ticket = Ticket(Arc::clone(&entry.slot));
+        self.0.queue.push(vec![entry]);
+        ticket
     }
 
     /// Commits what is queued, on this thread, and returns how many commands that were. If another
-    /// thread is committing, it goes on until the queue is empty, and this returns at once.
+    /// thread is committing, that one takes what is queued by now, and this returns at once.
     pub fn drive(&self) -> usize {
-        let Some(lead) = self.0.queue.lead_or_defer() else { return 0 };
+        let Some(mut lead) = self.0.queue.lead_or_defer() else { return 0 };
         let mut driven = 0;
-        loop {
-            let entries = lead.take();
-            if entries.is_empty() {
-                return driven;
-            }
+        while let Some(entries) = lead.next(None) {
             driven += entries.len();
             self.0.commit_group(&entries);
         }
-    }
-
-    fn enqueue(&self, command: Command, can_lead: bool) -> Result<Arc<Slot>> {
-        command.check(&self.0.options.limits)?;
-        let slot = Arc::new(Slot::default());
-        self.0.queue.push(Entry { command, slot: Arc::clone(&slot), can_lead });
-        Ok(slot)
+        driven
     }
 
     /// Makes a job known. See [`run`](Tracker::run) for this and all that follow.
@@ -384,31 +391,27 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// `NotFound`; `Gone` when it expired or was deleted lately.
+    /// `NotFound`; `Gone` when it expired or was deleted lately; `Closed`.
     pub fn get(&self, id: JobId) -> Result<Found> {
-        let horizon = self.0.time.now();
-        let view = self.0.view.read();
-        let (error, may_return) = match view.table.row(id) {
-            Some(row) if row.job.is_expired(horizon) => {
-                (group::expired(&row.job, &self.0.options, horizon), true)
+        // A job that is there hides nothing, whatever else is due.
+        {
+            let view = self.0.view.read();
+            let horizon = self.0.time.now();
+            if !view.is_closed
+                && let Some(found) = find(&view.table, id, horizon)
+            {
+                return Ok(found);
             }
-            Some(row) => {
-                let job = Arc::clone(&row.job);
-                return Ok(Found { job, revision: view.table.revision, horizon });
-            }
-            None => {
-                let tombstone = view.table.tombstones.get(id, horizon);
-                let gone = tombstone.map(|tombstone| &tombstone.gone);
-                let error = gone.map_or_else(|| group::not_found(id), group::gone);
-                (error, view.swept_unsynced.is_some())
-            }
-        };
-        drop(view);
-        if may_return {
-            // What is said to be gone must stay so, whatever happens to machine and clock.
-            self.0.hide(horizon);
         }
-        Err(error)
+        self.0.read(|table, horizon| {
+            find(table, id, horizon).ok_or_else(|| match table.row(id) {
+                Some(row) => group::expired(&row.job, &self.0.options, horizon),
+                None => match table.tombstones.get(id, horizon) {
+                    Some(tombstone) => group::gone(&tombstone.gone),
+                    None => group::not_found(id),
+                },
+            })
+        })?
     }
 
     /// A page of the jobs that match, in the order asked for.
@@ -418,7 +421,7 @@ impl Tracker {
     /// `LimitExceeded` for a filter beyond the limits; `InvalidToken` for a token of another query;
     /// `DeadlineExceeded` where the budget does not suffice and a part would be wrong.
     pub fn query(&self, query: &Query) -> Result<Page> {
-        let snapshot = self.0.snapshot();
+        let snapshot = self.0.snapshot()?;
         self.0.scan(&snapshot, |scan| scan.page(query))
     }
 
@@ -428,14 +431,17 @@ impl Tracker {
     ///
     /// As [`query`](Tracker::query).
     pub fn count(&self, query: &Query) -> Result<Count> {
-        let snapshot = self.0.snapshot();
+        let snapshot = self.0.snapshot()?;
         self.0.scan(&snapshot, |scan| scan.count(query))
     }
 
     /// How many jobs there are by kind and state. Kept up with each change, never scanned for.
-    pub fn counts(&self) -> Counts {
-        let horizon = self.0.horizon();
-        self.0.view.read().table.counts(horizon)
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
+    pub fn counts(&self) -> Result<Counts> {
+        self.0.read(Table::counts)
     }
 
     /// Waits until the job has ended, for so long at most, and returns it as it then stands.
@@ -521,8 +527,8 @@ impl Tracker {
         self.0.sync()
     }
 
-    /// Marks the store as closed cleanly. Changes are refused from then on, reads go on; the store
-    /// itself is let go with the last handle.
+    /// Marks the store as closed cleanly. Changes and reads are refused from then on, and commands
+    /// that wait are answered so; the store itself is let go with the last handle.
     ///
     /// # Errors
     ///
@@ -533,20 +539,13 @@ impl Tracker {
 }
 
 impl Inner {
-    /// Leads commits, or waits while others do, until the slot is filled.
-    fn lead_until(&self, slot: &Arc<Slot>) -> Result<Applied> {
+    /// Leads commits, or waits while others do, until the slot is decided.
+    fn lead_until(&self, slot: &Slot) -> Result<Applied> {
         loop {
-            if let Some(outcome) = slot.take() {
-                return outcome;
-            }
             match self.queue.await_turn(slot) {
                 Err(outcome) => return outcome,
-                Ok(lead) => {
-                    while !slot.is_filled() || lead.must_go_on() {
-                        let entries = lead.take();
-                        if entries.is_empty() {
-                            break;
-                        }
+                Ok(mut lead) => {
+                    while let Some(entries) = lead.next(Some(slot)) {
                         self.commit_group(&entries);
                     }
                 }
@@ -554,22 +553,24 @@ impl Inner {
         }
     }
 
-    /// The horizon of an answer that begins now, with what it hides hidden for ever.
-    fn horizon(&self) -> Timestamp {
-        let horizon = self.time.now();
-        self.hide(horizon);
-        horizon
-    }
-
-    fn hide(&self, horizon: Timestamp) {
-        if self.view.read().hides_more(horizon) {
-            self.hide_until(horizon);
+    /// Reads at a horizon from now on such that everything the answer hides stays hidden, whatever
+    /// happens to machine and clock.
+    fn read<T>(&self, read: impl FnOnce(&Table, Timestamp) -> T) -> Result<T> {
+        {
+            let view = self.view.read();
+            if view.is_closed {
+                return Err(closed());
+            }
+            let horizon = self.time.now();
+            if !view.hides_more(horizon) {
+                return Ok(read(&view.table, horizon));
+            }
         }
+        self.hide_and_read(read)
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let horizon = self.horizon();
-        self.view.read().table.snapshot(horizon)
+    fn snapshot(&self) -> Result<Snapshot> {
+        self.read(Table::snapshot)
     }
 
     fn scan<T>(
@@ -580,6 +581,17 @@ impl Inner {
         let monotonic = || self.time.clock().monotonic();
         answer(Scan { snapshot, monotonic: &monotonic })
     }
+}
+
+/// The job, if it is there at this horizon.
+fn find(table: &Table, id: JobId, horizon: Timestamp) -> Option<Found> {
+    let job = &table.row(id)?.job;
+    let (job, revision) = (Arc::clone(job), table.revision);
+    (!job.is_expired(horizon)).then_some(Found { job, revision, horizon })
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the tracker was closed")
 }
 
 impl fmt::Debug for Inner {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use super::commit::{Driver, Status};
-use super::group::{FORGOTTEN_KEY, HEAD_KEY, NextKeys, head_write};
+use super::group::{FORGOTTEN_KEY, HEAD_KEY, NextKeys, head_expected, head_write};
 use super::ticket::Queue;
 use super::time::EngineTime;
 use super::waiters::Waiters;
@@ -15,11 +15,13 @@ use super::{Inner, Options, View};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Revision;
+use crate::limits::RETENTION_SECONDS;
 use crate::store::{
     Batch, CommitError, Durability, FORMAT, Head, Record, Space, Store, Write, decode_epochs,
     decode_forgotten, decode_head, decode_job, decode_tombstone, encode_epochs,
 };
 use crate::table::{Row, Table};
+use crate::timestamp::Timestamp;
 use crate::watch::{Epochs, History};
 
 /// The key of the record that tells where each epoch begins. The first commit of an epoch writes
@@ -69,10 +71,9 @@ impl fmt::Display for OpenReport {
 }
 
 pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
-    let head = match store.read(Space::Meta, HEAD_KEY)? {
-        None => None,
-        Some(record) => Some(decode_head(&record.value)?),
-    };
+    let record = store.read(Space::Meta, HEAD_KEY)?;
+    let head_at = record.as_ref().map(|record| record.revision);
+    let head = record.map(|record| decode_head(&record.value)).transpose()?;
     if let Some(head) = head
         && head.format > FORMAT
     {
@@ -102,7 +103,32 @@ pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
         ));
     }
     let clock = Arc::clone(&options.clock);
-    settle(store, options, &*clock, head, number, loaded)
+    let found = Found { head, head_at, number };
+    settle(store, options, &*clock, &found, loaded)
+}
+
+/// What the store says of itself.
+struct Found {
+    head: Option<Head>,
+    /// The commit that wrote the head.
+    head_at: Option<u64>,
+    /// The last commit.
+    number: u64,
+}
+
+/// Refuses a time after which no job could live for as long as it may: a machine whose clock shows
+/// the year 9999 for a moment would otherwise leave a store in which every job is gone at its end,
+/// for the horizon never goes back.
+fn check_room(engine: Timestamp) -> Result<()> {
+    let room = Duration::from_secs(RETENTION_SECONDS);
+    if Timestamp::MAX.saturating_since(engine) > room {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidValue,
+        format!("it is {engine}, which leaves no room for a retention; set the machine's clock"),
+    )
+    .with_field("clock"))
 }
 
 /// Anchors engine time, begins an epoch if need be, and marks the store as open.
@@ -110,15 +136,16 @@ fn settle(
     store: Box<dyn Store>,
     options: Options,
     clock: &dyn Clock,
-    head: Option<Head>,
-    number: u64,
+    found: &Found,
     loaded: Loaded,
 ) -> Result<Inner> {
     let wall = clock.wall();
+    let Found { head, head_at, number } = *found;
     let head = head.unwrap_or(Head { format: FORMAT, epoch: 1, horizon: wall, is_clean: true });
     // A crash may have taken commits that were never synced, and their numbers will come again.
     let epoch = if head.is_clean { head.epoch } else { head.epoch + 1 };
     let engine = wall.max(head.horizon);
+    check_room(engine)?;
     let Loaded { mut table, next, mut epochs } = loaded;
     let begins = epochs.current() != Some(epoch);
     let mut writes = vec![head_write(epoch, engine, false)?];
@@ -127,7 +154,7 @@ fn settle(
         let (space, key) = (Space::Meta, EPOCHS_KEY.to_vec());
         writes.push(Write { space, key, value: Some(encode_epochs(epoch, earlier)?) });
     }
-    let batch = Batch { id: clock.new_id(), expectations: Vec::new(), writes };
+    let batch = Batch { id: clock.new_id(), expectations: vec![head_expected(head_at)], writes };
     let number_now = store.commit(&batch, Durability::Synced).map_err(|error| match error {
         CommitError::Failed(error) | CommitError::Unknown(error) => error,
         conflict @ CommitError::Conflict(_) => {
@@ -156,6 +183,7 @@ fn settle(
         report,
         view: RwLock::new(View {
             table,
+            is_closed: false,
             durable_horizon: engine,
             has_deferred: false,
             swept_unsynced: None,

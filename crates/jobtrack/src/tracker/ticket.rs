@@ -24,19 +24,20 @@ pub struct Ticket(pub(super) Arc<Slot>);
 impl Ticket {
     /// Whether the command's outcome is there.
     pub fn is_decided(&self) -> bool {
-        self.0.state.lock().outcome.is_some()
+        self.0.is_decided()
     }
 
-    /// Blocks until the command is decided. Something else must drive meanwhile.
+    /// Blocks until the command is decided. Something else must drive meanwhile, or close the
+    /// tracker.
     ///
     /// # Errors
     ///
-    /// Those of the command.
+    /// Those of the command; `Closed` if the tracker went before the command was decided.
     pub fn wait(self) -> Result<Applied> {
         let mut state = self.0.state.lock();
         loop {
-            if let Some(outcome) = state.outcome.take() {
-                return outcome;
+            if let Some(outcome) = &state.outcome {
+                return outcome.clone();
             }
             self.0.changed.wait(&mut state);
         }
@@ -46,13 +47,10 @@ impl Ticket {
 impl Future for Ticket {
     type Output = Result<Applied>;
 
-    /// # Panics
-    ///
-    /// Never; polled again after it was ready, it stays pending.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.0.state.lock();
-        match state.outcome.take() {
-            Some(outcome) => Poll::Ready(outcome),
+        match &state.outcome {
+            Some(outcome) => Poll::Ready(outcome.clone()),
             None => {
                 state.waker = Some(context.waker().clone());
                 Poll::Pending
@@ -61,7 +59,7 @@ impl Future for Ticket {
     }
 }
 
-/// Where a command's outcome is put.
+/// Where a command's outcome is put, once.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     state: Mutex<SlotState>,
@@ -76,13 +74,14 @@ struct SlotState {
     leads: bool,
 }
 
-/// What a blocking caller wakes up to.
-pub(super) enum Turn {
-    Decided(Result<Applied>),
-    Lead,
-}
-
 impl Slot {
+    /// A slot that is decided already.
+    pub(super) fn decided(outcome: Result<Applied>) -> Arc<Slot> {
+        let slot = Slot::default();
+        slot.fill(outcome);
+        Arc::new(slot)
+    }
+
     pub(super) fn fill(&self, outcome: Result<Applied>) {
         let mut state = self.state.lock();
         state.outcome = Some(outcome);
@@ -94,28 +93,24 @@ impl Slot {
         }
     }
 
+    fn is_decided(&self) -> bool {
+        self.state.lock().outcome.is_some()
+    }
+
     fn hand_lead(&self) {
         self.state.lock().leads = true;
         self.changed.notify_all();
     }
 
-    /// The outcome, if it is there.
-    pub(super) fn take(&self) -> Option<Result<Applied>> {
-        self.state.lock().outcome.take()
-    }
-
-    pub(super) fn is_filled(&self) -> bool {
-        self.state.lock().outcome.is_some()
-    }
-
-    fn await_turn(&self) -> Turn {
+    /// Waits for the outcome; None if the lead falls to the caller first.
+    fn await_turn(&self) -> Option<Result<Applied>> {
         let mut state = self.state.lock();
         loop {
-            if let Some(outcome) = state.outcome.take() {
-                return Turn::Decided(outcome);
+            if let Some(outcome) = &state.outcome {
+                return Some(outcome.clone());
             }
             if std::mem::take(&mut state.leads) {
-                return Turn::Lead;
+                return None;
             }
             self.changed.wait(&mut state);
         }
@@ -128,18 +123,27 @@ pub(super) struct Entry {
     pub(super) command: Command,
     pub(super) slot: Arc<Slot>,
     /// Whether a caller blocks on the slot, and so can lead.
-    pub(super) can_lead: bool,
+    can_lead: bool,
 }
 
-/// A panic in a store must not leave anyone waiting for ever.
+impl Entry {
+    pub(super) fn new(command: Command, can_lead: bool) -> Self {
+        Entry { command, slot: Arc::default(), can_lead }
+    }
+}
+
+/// Whatever becomes of a tracker, nobody is left waiting for ever.
 impl Drop for Entry {
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.slot.is_filled() {
-            self.slot.fill(Err(Error::new(
-                ErrorKind::OutcomeUnknown,
-                "the commit was ended by a panic; open the store again to know its outcome",
-            )));
+        if self.slot.is_decided() {
+            return;
         }
+        let (kind, why) = if std::thread::panicking() {
+            (ErrorKind::OutcomeUnknown, "the commit was ended by a panic; open the store again")
+        } else {
+            (ErrorKind::Closed, "the tracker went before the command was decided")
+        };
+        self.slot.fill(Err(Error::new(kind, why)));
     }
 }
 
@@ -154,73 +158,110 @@ pub(super) struct Queue(Mutex<QueueState>);
 #[derive(Debug, Default)]
 struct QueueState {
     entries: VecDeque<Entry>,
+    /// How many commands were ever taken from the queue.
+    taken: u64,
     is_led: bool,
-    /// Somebody asked to drive while another led: the leader goes on until the queue is empty.
-    drive_on: bool,
+    /// Somebody who does not block wants so many commands taken in all.
+    wanted: u64,
+    is_closed: bool,
 }
 
 impl Queue {
-    pub(super) fn push(&self, entry: Entry) {
-        self.0.lock().entries.push_back(entry);
+    /// Queues all of them, or (once the tracker is closed) none: then each is answered so.
+    ///
+    /// Whoever queues commands that can lead must wait for them at once: the lead may fall to any
+    /// of them.
+    pub(super) fn push(&self, entries: Vec<Entry>) {
+        let mut state = self.0.lock();
+        if !state.is_closed {
+            state.entries.extend(entries);
+        }
     }
 
-    /// Takes the lead if nobody has it; otherwise sees to it that the leader empties the queue.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().entries.len()
+    }
+
+    /// Takes the lead if nobody has it; otherwise the leader takes what is queued by now.
     pub(super) fn lead_or_defer(&self) -> Option<Lead<'_>> {
         let mut state = self.0.lock();
         if state.is_led {
-            state.drive_on = true;
+            state.wanted = state.taken + state.entries.len() as u64;
             return None;
         }
         state.is_led = true;
-        Some(Lead { queue: self })
+        Some(Lead { queue: self, is_given_up: false })
     }
 
-    /// Waits until the slot is filled, or until the lead falls to the caller.
+    /// Waits until the slot is decided, or until the lead falls to the caller.
     pub(super) fn await_turn(&self, slot: &Slot) -> Result<Lead<'_>, Result<Applied>> {
         {
             let mut state = self.0.lock();
-            if !state.is_led {
+            if !state.is_led && !slot.is_decided() {
                 state.is_led = true;
-                return Ok(Lead { queue: self });
+                return Ok(Lead { queue: self, is_given_up: false });
             }
         }
         match slot.await_turn() {
-            Turn::Decided(outcome) => Err(outcome),
-            Turn::Lead => Ok(Lead { queue: self }),
+            Some(outcome) => Err(outcome),
+            None => Ok(Lead { queue: self, is_given_up: false }),
         }
+    }
+
+    /// Takes no command any more, and answers those that wait.
+    pub(super) fn close(&self) {
+        let mut state = self.0.lock();
+        state.is_closed = true;
+        let left = std::mem::take(&mut state.entries);
+        drop(state);
+        drop(left);
     }
 }
 
-/// The right to commit. Dropped, it goes to a caller who waits.
+/// The right to commit.
 #[derive(Debug)]
 pub(super) struct Lead<'a> {
     queue: &'a Queue,
+    is_given_up: bool,
 }
 
 impl Lead<'_> {
-    /// The commands of the next commit.
-    pub(super) fn take(&self) -> Vec<Entry> {
+    /// The commands of the next commit; None once the lead is given up.
+    ///
+    /// That is decided under the one lock under which commands are queued, so none is left behind:
+    /// the lead ends when the queue is empty, or when `own` is decided and either another caller
+    /// waits, who leads then, or nobody is owed anything.
+    pub(super) fn next(&mut self, own: Option<&Slot>) -> Option<Vec<Entry>> {
         let mut state = self.queue.0.lock();
-        let count = state.entries.len().min(COMMIT_COMMANDS);
-        state.entries.drain(..count).collect()
-    }
-
-    /// Whether somebody who does not lead wants the queue empty.
-    pub(super) fn must_go_on(&self) -> bool {
-        let mut state = self.queue.0.lock();
-        if state.entries.is_empty() {
-            state.drive_on = false;
+        let is_done = own.is_some_and(Slot::is_decided);
+        let can_rest = |state: &QueueState| {
+            state.entries.iter().any(|entry| entry.can_lead) || state.taken >= state.wanted
+        };
+        if state.entries.is_empty() || (is_done && can_rest(&state)) {
+            self.is_given_up = true;
+            state.hand_on();
+            return None;
         }
-        state.drive_on
+        let count = state.entries.len().min(COMMIT_COMMANDS);
+        state.taken += count as u64;
+        Some(state.entries.drain(..count).collect())
     }
 }
 
+impl QueueState {
+    fn hand_on(&mut self) {
+        match self.entries.iter().find(|entry| entry.can_lead) {
+            Some(entry) => entry.slot.hand_lead(),
+            None => self.is_led = false,
+        }
+    }
+}
+
+/// Ended by a panic, the lead goes on all the same.
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut state = self.queue.0.lock();
-        match state.entries.iter().find(|entry| entry.can_lead) {
-            Some(entry) => entry.slot.hand_lead(),
-            None => state.is_led = false,
+        if !self.is_given_up {
+            self.queue.0.lock().hand_on();
         }
     }
 }

@@ -28,7 +28,9 @@ impl EngineTime {
     }
 
     pub(crate) fn moment(&self) -> Moment {
-        Moment { wall: self.clock.wall(), engine: self.now() }
+        // In this order: a wall that agrees then reads no earlier than engine time.
+        let engine = self.now();
+        Moment { engine, wall: self.clock.wall() }
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -51,6 +51,8 @@ struct State {
     bytes: usize,
     wakers: HashMap<u64, Waker>,
     next_id: u64,
+    /// Whether there is something that nobody was woken for.
+    has_grown: bool,
     is_closed: bool,
 }
 
@@ -76,12 +78,14 @@ impl History {
             bytes: 0,
             wakers: HashMap::new(),
             next_id: 0,
+            has_grown: false,
             is_closed: false,
         };
         History { options, state: Mutex::new(state), grown: Condvar::new() }
     }
 
-    /// Adds a commit that is visible now, lets go of what is over the bounds, and wakes who waits.
+    /// Adds a commit that is visible now, and lets go of what is over the bounds. Who waits is woken
+    /// by [`wake`](History::wake), which may run anything and so is called without any lock.
     pub(crate) fn add(&self, revision: Revision, time: Timestamp, transitions: Vec<Transition>) {
         if transitions.is_empty() {
             return;
@@ -93,24 +97,30 @@ impl History {
         state.bytes += bytes;
         state.commits.push_back(commit);
         let let_go = state.shrink(&self.options, time);
-        let wakers = mem::take(&mut state.wakers);
+        state.has_grown = true;
         drop(state);
         drop(let_go);
-        self.wake(wakers);
+    }
+
+    /// Wakes who waits, if there is anything new.
+    pub(crate) fn wake(&self) {
+        let mut state = self.state.lock();
+        if !mem::take(&mut state.has_grown) {
+            return;
+        }
+        let wakers = mem::take(&mut state.wakers);
+        drop(state);
+        self.grown.notify_all();
+        wakers.into_values().for_each(Waker::wake);
     }
 
     /// Tells everyone that nothing comes any more.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.is_closed = true;
-        let wakers = mem::take(&mut state.wakers);
+        state.has_grown = true;
         drop(state);
-        self.wake(wakers);
-    }
-
-    fn wake(&self, wakers: HashMap<u64, Waker>) {
-        self.grown.notify_all();
-        wakers.into_values().for_each(Waker::wake);
+        self.wake();
     }
 
     /// A number under which to wait; [`leave`](History::leave) gives it back.
