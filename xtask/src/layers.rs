@@ -34,9 +34,15 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("jobtrack", &[]),
     ("jobtrack-redb", &["jobtrack"]),
+    ("jobtrack-checked", &["jobtrack"]),
+    ("jobtrack-fjall", &["jobtrack", "jobtrack-checked"]),
+    ("jobtrack-sled", &["jobtrack", "jobtrack-checked"]),
     ("jobtrack-testkit", &["jobtrack"]),
     ("jobtrack-http", &["jobtrack"]),
-    ("jobtrack-cli", &["jobtrack", "jobtrack-http", "jobtrack-redb"]),
+    (
+        "jobtrack-cli",
+        &["jobtrack", "jobtrack-fjall", "jobtrack-http", "jobtrack-redb", "jobtrack-sled"],
+    ),
 ];
 
 /// Fails on the first import or dependency that the rules do not allow.

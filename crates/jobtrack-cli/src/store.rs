@@ -1,26 +1,64 @@
-//! Which store: `redb:PATH` or `memory:`.
+//! Which store: `redb:PATH`, `fjall:PATH`, `sled:PATH` or `memory:`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jobtrack::{MemoryStore, Options, Tracker};
+#[cfg(feature = "fjall")]
+use jobtrack_fjall::FjallStore;
 use jobtrack_redb::RedbStore;
+#[cfg(feature = "sled")]
+use jobtrack_sled::SledStore;
 
 /// A store as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoreName {
     /// A folder of its own, durable.
-    Redb(PathBuf),
+    Folder(Kind, PathBuf),
     /// Gone with the process.
     Memory,
+}
+
+/// What keeps the jobs of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Redb,
+    #[cfg(feature = "fjall")]
+    Fjall,
+    #[cfg(feature = "sled")]
+    Sled,
+}
+
+impl Kind {
+    /// Every kind that this build has.
+    const ALL: &[Kind] = &[
+        Kind::Redb,
+        #[cfg(feature = "fjall")]
+        Kind::Fjall,
+        #[cfg(feature = "sled")]
+        Kind::Sled,
+    ];
+
+    /// The kinds that there are, whether or not this build has them.
+    const NAMES: &[&str] = &["redb", "fjall", "sled"];
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Redb => "redb",
+            #[cfg(feature = "fjall")]
+            Kind::Fjall => "fjall",
+            #[cfg(feature = "sled")]
+            Kind::Sled => "sled",
+        }
+    }
 }
 
 impl StoreName {
     /// Its folder, if it has one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
-            StoreName::Redb(path) => Some(path),
+            StoreName::Folder(_, path) => Some(path),
             StoreName::Memory => None,
         }
     }
@@ -33,7 +71,11 @@ impl StoreName {
     /// Opens it, and all its jobs.
     pub(crate) fn open(&self, options: Options) -> jobtrack::Result<Tracker> {
         match self {
-            StoreName::Redb(path) => Tracker::open(RedbStore::open(path)?, options),
+            StoreName::Folder(Kind::Redb, path) => Tracker::open(RedbStore::open(path)?, options),
+            #[cfg(feature = "fjall")]
+            StoreName::Folder(Kind::Fjall, path) => Tracker::open(FjallStore::open(path)?, options),
+            #[cfg(feature = "sled")]
+            StoreName::Folder(Kind::Sled, path) => Tracker::open(SledStore::open(path)?, options),
             StoreName::Memory => Tracker::open(MemoryStore::new(), options),
         }
     }
@@ -43,13 +85,24 @@ impl FromStr for StoreName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("redb", "")) => {
-                Err("redb: needs the path of a folder, such as redb:./jobtrack-data".to_owned())
+        let (name, place) = text.split_once(':').unwrap_or((text, ""));
+        if text == "memory:" {
+            return Ok(StoreName::Memory);
+        }
+        let kind = Kind::ALL.iter().find(|kind| kind.name() == name);
+        match kind {
+            Some(_) if place.is_empty() => {
+                Err(format!("{name}: needs the path of a folder, such as {name}:./jobtrack-data"))
             }
-            Some(("redb", path)) => Ok(StoreName::Redb(path.into())),
-            Some(("memory", "")) => Ok(StoreName::Memory),
-            _ => Err(format!("{text:?} is no store; write redb:FOLDER or memory:")),
+            Some(kind) => Ok(StoreName::Folder(*kind, place.into())),
+            None if Kind::NAMES.contains(&name) => {
+                Err(format!("this jobtrack was built without {name}"))
+            }
+            None => {
+                let names: Vec<_> =
+                    Kind::ALL.iter().map(|kind| format!("{}:FOLDER", kind.name())).collect();
+                Err(format!("{text:?} is no store; write {} or memory:", names.join(", ")))
+            }
         }
     }
 }
@@ -59,9 +112,9 @@ impl fmt::Display for StoreName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreName::Memory => f.write_str("memory alone: it is gone when the server stops"),
-            StoreName::Redb(path) => {
+            StoreName::Folder(kind, path) => {
                 let absolute = path.canonicalize();
-                write!(f, "{} (redb)", absolute.as_ref().unwrap_or(path).display())
+                write!(f, "{} ({})", absolute.as_ref().unwrap_or(path).display(), kind.name())
             }
         }
     }
@@ -73,10 +126,39 @@ mod tests {
 
     #[test]
     fn a_store_is_named_by_its_kind_and_place() {
-        assert_eq!("redb:./x:y".parse(), Ok(StoreName::Redb("./x:y".into())));
+        for &kind in Kind::ALL {
+            let text = format!("{}:./x:y", kind.name());
+            assert_eq!(text.parse(), Ok(StoreName::Folder(kind, "./x:y".into())));
+        }
         assert_eq!("memory:".parse(), Ok(StoreName::Memory));
-        for bad in ["", "redb", "redb:", "memory", "memory:x", "sled:./x", "./data"] {
+        for bad in ["", "redb", "redb:", "memory", "memory:x", "sled:", "rocks:./x", "./data"] {
             assert!(bad.parse::<StoreName>().is_err(), "{bad}");
+        }
+        let error = "rocks:./x".parse::<StoreName>().unwrap_err();
+        assert!(error.contains("write redb:FOLDER"), "{error}");
+    }
+
+    #[test]
+    fn a_kind_that_was_left_out_is_named() {
+        for name in Kind::NAMES {
+            let outcome = format!("{name}:./x").parse::<StoreName>();
+            let is_built = Kind::ALL.iter().any(|kind| kind.name() == *name);
+            let without = format!("this jobtrack was built without {name}");
+            assert_eq!(outcome.err(), (!is_built).then_some(without));
+        }
+    }
+
+    #[test]
+    fn every_kind_opens_and_is_opened_again() {
+        for &kind in Kind::ALL {
+            let parent = tempfile::tempdir().unwrap();
+            let name = StoreName::Folder(kind, parent.path().join("data"));
+            assert_eq!(name.folder(), Some(&*parent.path().join("data")));
+            for _ in 0..2 {
+                let tracker = name.open(Options::default()).unwrap();
+                assert_eq!(tracker.opened().epoch, 1, "closed cleanly");
+            }
+            assert!(name.to_string().ends_with(&format!("data ({})", kind.name())), "{name}");
         }
     }
 }

@@ -6,15 +6,19 @@
 //!   what the contract says.
 //! - [`FaultyStore`]: fails a commit of the test's choice, in every way the contract allows.
 //! - [`CrashStore`]: gives what a power cut would leave.
+//! - [`store_processes!`]: a store that is held by another process, and one whose process is killed.
+//! - [`damage`]: bytes flipped, sectors lost and files cut, each found or harmless.
 //! - [`history`]: random histories, played to a tracker and to the plain [`model`] of it.
 
 mod clock;
 pub mod conformance;
 mod crash;
+pub mod damage;
 mod faulty;
 mod follower;
 pub mod history;
 pub mod model;
+pub mod processes;
 
 pub use clock::ManualClock;
 pub use crash::CrashStore;

@@ -26,6 +26,16 @@ const VERSION: u8 = 1;
 /// The format level of a store that this build writes; a store of a higher one is refused by name.
 pub(crate) const FORMAT: u32 = 1;
 
+/// The key of the engine's own record, in the space `meta` as those below.
+pub(crate) const HEAD_KEY: &[u8] = b"head";
+
+/// The key of the record that tells where each epoch begins. The first commit of an epoch writes
+/// it, and no other does.
+pub(crate) const EPOCHS_KEY: &[u8] = b"epochs";
+
+/// The key of the record of what is forgotten.
+pub(crate) const FORGOTTEN_KEY: &[u8] = b"forgotten";
+
 /// The engine's own record: what must be known before anything else is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {

@@ -143,6 +143,11 @@ impl Folder {
     pub fn error(&self, doing: &str, error: io::Error) -> Error {
         refusal(doing, &self.data_path(), error)
     }
+
+    /// The same of another path, for backends with more files than one.
+    pub fn refusal(doing: &str, path: &Path, error: io::Error) -> Error {
+        refusal(doing, path, error)
+    }
 }
 
 impl Drop for Folder {

@@ -5,6 +5,7 @@
 //! queries; those are written once above it. That keeps a backend at a few hundred lines.
 
 mod codec;
+mod copy;
 mod folder;
 mod memory;
 
@@ -12,13 +13,14 @@ use std::fmt;
 
 use uuid::Uuid;
 
-pub(crate) use codec::{FORMAT, Forgotten, Head, Tombstone};
+pub(crate) use codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, Forgotten, HEAD_KEY, Head, Tombstone};
 pub(crate) use codec::{
     decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone,
 };
 pub(crate) use codec::{
     encode_epochs, encode_forgotten, encode_head, encode_job, encode_tombstone,
 };
+pub use copy::copy;
 pub use folder::Folder;
 pub use memory::MemoryStore;
 

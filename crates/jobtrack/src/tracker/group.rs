@@ -11,17 +11,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Gone, Job, JobId, Revision};
 use crate::lifecycle::{self, Asked, Moment, Outcome};
 use crate::store::{
-    Batch, Durability, Expectation, Forgotten, Head, Space, Tombstone, Write, encode_forgotten,
-    encode_head, encode_job, encode_tombstone,
+    Batch, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Tombstone,
+    Write, encode_forgotten, encode_head, encode_job, encode_tombstone,
 };
 use crate::table::{Row, Table};
 use crate::timestamp::Timestamp;
 use crate::watch::{After, Transition};
-
-/// The key of the engine's own record.
-pub(super) const HEAD_KEY: &[u8] = b"head";
-/// The key of the latest revision among forgotten tombstones.
-pub(super) const FORGOTTEN_KEY: &[u8] = b"forgotten";
 
 /// The growing numbers under which the next records will stand.
 #[derive(Debug, Clone, Copy)]

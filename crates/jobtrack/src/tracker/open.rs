@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use super::commit::{Driver, Status};
-use super::group::{FORGOTTEN_KEY, HEAD_KEY, NextKeys, head_expected, head_write};
+use super::group::{NextKeys, head_expected, head_write};
 use super::ticket::Queue;
 use super::time::EngineTime;
 use super::waiters::Waiters;
@@ -17,16 +17,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Revision;
 use crate::limits::RETENTION_SECONDS;
 use crate::store::{
-    Batch, CommitError, Durability, FORMAT, Head, Record, Space, Store, Write, decode_epochs,
-    decode_forgotten, decode_head, decode_job, decode_tombstone, encode_epochs,
+    Batch, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, Record,
+    Space, Store, Write, decode_epochs, decode_forgotten, decode_head, decode_job,
+    decode_tombstone, encode_epochs,
 };
 use crate::table::{Row, Table};
 use crate::timestamp::Timestamp;
 use crate::watch::{Epochs, History};
-
-/// The key of the record that tells where each epoch begins. The first commit of an epoch writes
-/// it, and no other does.
-const EPOCHS_KEY: &[u8] = b"epochs";
 
 /// What opening a store found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,365 @@
+//! The store above an engine.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jobtrack::store::{Batch, CommitError, Durability, Folder, Record, Space, Store, Visit};
+use jobtrack::{Clock, Error, ErrorKind, Result};
+use parking_lot::Mutex;
+
+use crate::evidence::Evidence;
+use crate::label::Label;
+use crate::record::{SEAL_KEY, Seal, decode, encode, record_key, split_key};
+use crate::{Engine, Place};
+
+/// After how many synced commits the label is written again. It costs two syncs, and bounds how many
+/// commits damage to the end of the engine's files could take without leaving a trace.
+const COMMITS_PER_LABEL: u64 = 1024;
+
+/// What the engine's length fields hold, less what stands around a value.
+const LONGEST_VALUE: usize = (u32::MAX - 16) as usize;
+
+/// A [`Store`] in a folder of its own, on an [`Engine`] whose word alone is not taken.
+///
+/// An error of the engine while it writes leaves the outcome unknown, and the store takes and shows
+/// nothing more until it is opened again. So does a full disk: unlike redb, these engines offer no
+/// way to prove what was written without opening their files anew.
+pub struct CheckedStore<E: Engine> {
+    // In this order, since fields are dropped in it: the folder is let go when the files are closed.
+    engine: E,
+    writer: Mutex<Writer>,
+    /// Whether an outcome is unknown, so that nothing more is taken or shown.
+    is_unsettled: AtomicBool,
+    place: Place,
+    folder: Folder,
+}
+
+/// What the one writer knows of the commits before its own.
+struct Writer {
+    /// The last commit, and what the store has held since.
+    seal: Seal,
+    /// The last commit that is known to be synced.
+    synced: u64,
+    /// The commit of the label.
+    label: u64,
+}
+
+impl<E: Engine> CheckedStore<E> {
+    /// Opens the store in this folder; makes it if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// `StoreHeld` if it is open already, in whichever process; `StoreForeign` if the folder is not
+    /// a jobtrack store of this engine; `StoreTooNew` if a newer jobtrack or engine wrote it;
+    /// `StoreDamaged` if it does not hold what it once held; `StoreReadOnly`, `StoreFull` and
+    /// `StoreFailed` for what the operating system refuses.
+    pub fn open(path: impl AsRef<Path>, options: &E::Options, clock: &dyn Clock) -> Result<Self> {
+        let folder = Folder::open(path, E::LABEL, clock)?;
+        if folder.is_new() {
+            Label { store: clock.new_id(), floor: None }.write(&folder, E::NAME)?;
+        }
+        let label = Label::read(&folder, E::NAME)?;
+        let mut place = Place {
+            path: folder.path().join(E::NAME),
+            store: label.store,
+            is_new: label.floor.is_none(),
+            floor: label.floor.unwrap_or(0),
+        };
+        let (engine, seal) = match label.floor {
+            None => Self::create(&folder, &place, options)?,
+            Some(floor) => Self::recover(&folder, &mut place, floor, options)?,
+        };
+        let writer = Writer { seal, synced: place.floor, label: place.floor };
+        Ok(CheckedStore {
+            engine,
+            writer: Mutex::new(writer),
+            is_unsettled: AtomicBool::new(false),
+            place,
+            folder,
+        })
+    }
+
+    /// Makes the engine's files. What a crash left of an earlier attempt goes first: the label says
+    /// that nothing was ever stored in it.
+    fn create(folder: &Folder, place: &Place, options: &E::Options) -> Result<(E, Seal)> {
+        match fs::remove_dir_all(&place.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Folder::refusal("remove", &place.path, error));
+            }
+            _ => {}
+        }
+        fs::create_dir(&place.path)
+            .map_err(|error| Folder::refusal("make the folder", &place.path, error))?;
+        let seal = Seal { store: place.store, commit: 0, synced: 0, records: 0, sum: 0 };
+        let engine = guarded(place, || {
+            let engine = E::open(place, options)?;
+            engine.write(vec![(SEAL_KEY.to_vec(), Some(seal.to_bytes()))], true)?;
+            Ok(engine)
+        })?;
+        folder.sync()?;
+        Label { store: place.store, floor: Some(0) }.write(folder, E::NAME)?;
+        Ok((engine, seal))
+    }
+
+    /// Opens the engine, and refuses it if it no longer holds what it is known to have held.
+    fn recover(
+        folder: &Folder,
+        place: &mut Place,
+        label: u64,
+        options: &E::Options,
+    ) -> Result<(E, Seal)> {
+        let evidence = Evidence::search(&place.path, place.store)
+            .map_err(|error| place.refusal("read", &place.path, error))?
+            .filter(|evidence| evidence.synced > label);
+        if let Some(evidence) = &evidence {
+            place.floor = evidence.synced;
+            // Before the engine may remove the evidence: the next opening must know it, too.
+            Label { store: place.store, floor: Some(place.floor) }.write(folder, E::NAME)?;
+        }
+        let engine = guarded(place, || E::open(place, options))?;
+        let seal = match guarded(place, || engine.get(SEAL_KEY))? {
+            None => return Err(place.damaged("it has no seal, which every commit writes")),
+            Some(bytes) => Seal::from_bytes(&bytes)
+                .ok_or_else(|| place.damaged("its seal does not match its checksum"))?,
+        };
+        if seal.store != place.store {
+            let why = format!("it is a part of store {}, not of {}", seal.store, place.store);
+            return Err(place.damaged(why));
+        }
+        if seal.commit < place.floor {
+            let witness = match evidence {
+                Some(found) => {
+                    format!("the seal at byte {} of {}", found.offset, found.file.display())
+                }
+                None => folder.data_path().display().to_string(),
+            };
+            return Err(place.damaged(format!(
+                "commit {} was stored, as {witness} shows, but all after commit {} are gone",
+                place.floor, seal.commit
+            )));
+        }
+        Ok((engine, seal))
+    }
+
+    /// The engine beneath.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// The folder in which the engine keeps its files.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn refuse_if_unsettled(&self) -> Result<()> {
+        if self.is_unsettled.load(Ordering::Acquire) {
+            let message = "the store was closed by an error; open it again";
+            return Err(Error::new(ErrorKind::StoreFailed, message));
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<(Record, u64)>> {
+        match guarded(&self.place, || self.engine.get(key))? {
+            None => Ok(None),
+            Some(bytes) => decode(key, &bytes).map(Some).ok_or_else(|| self.unreadable(key)),
+        }
+    }
+
+    fn unreadable(&self, key: &[u8]) -> Error {
+        let what = match split_key(key) {
+            Some((space, key)) => format!("the record {} of space {}", hex(key), space.name()),
+            None => format!("the record {}", hex(key)),
+        };
+        self.place.damaged(format!("{what} does not match its checksum"))
+    }
+
+    /// What a batch comes to: the pairs to write, its seal among them.
+    fn plan(&self, last: &Seal, synced: u64, batch: &Batch) -> Result<Plan, CommitError> {
+        for expectation in &batch.expectations {
+            let key = record_key(expectation.space, &expectation.key);
+            let found = self.get(&key).map_err(CommitError::Failed)?;
+            if found.map(|(record, _)| record.revision) != expectation.revision {
+                return Err(CommitError::Conflict(expectation.clone()));
+            }
+        }
+        let mut seal = Seal { commit: last.commit + 1, synced, ..*last };
+        // A map, so that a key that is written twice, against the contract, is counted once.
+        let mut pairs = BTreeMap::new();
+        for write in &batch.writes {
+            if write.value.as_ref().is_some_and(|value| value.len() > LONGEST_VALUE) {
+                return Err(CommitError::Failed(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!("a record may have {LONGEST_VALUE} bytes at most"),
+                )));
+            }
+            pairs.insert(record_key(write.space, &write.key), write.value.as_deref());
+        }
+        let mut written = Vec::with_capacity(pairs.len() + 1);
+        for (key, value) in pairs {
+            if let Some((_, check)) = self.get(&key).map_err(CommitError::Failed)? {
+                seal.records = seal.records.wrapping_sub(1);
+                seal.sum = seal.sum.wrapping_sub(check);
+            } else if value.is_none() {
+                continue;
+            }
+            let value = value.map(|value| {
+                let (bytes, check) = encode(&key, seal.commit, value);
+                seal.records = seal.records.wrapping_add(1);
+                seal.sum = seal.sum.wrapping_add(check);
+                bytes
+            });
+            written.push((key, value));
+        }
+        written.push((SEAL_KEY.to_vec(), Some(seal.to_bytes())));
+        Ok(Plan { seal, pairs: written })
+    }
+
+    /// Writes the label again if it is too old. That it fails changes nothing of the commit, which
+    /// is stored; the next one will tell what is wrong with the disk.
+    fn renew_label(&self, writer: &mut Writer, commits: u64) {
+        let is_due = writer.synced.saturating_sub(writer.label) >= commits;
+        let label = Label { store: self.place.store, floor: Some(writer.synced) };
+        if is_due && label.write(&self.folder, E::NAME).is_ok() {
+            writer.label = writer.synced;
+        }
+    }
+}
+
+struct Plan {
+    seal: Seal,
+    pairs: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl<E: Engine> Store for CheckedStore<E> {
+    fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
+        self.refuse_if_unsettled()?;
+        let (mut records, mut sum) = (0u64, 0u64);
+        let mut seal = None;
+        let is_in_visit = Cell::new(false);
+        let outcome = caught(&self.place, || {
+            self.engine.scan(&mut |key, bytes| {
+                if key == SEAL_KEY {
+                    seal = Seal::from_bytes(bytes);
+                    return Ok(());
+                }
+                let (record, check) = decode(key, bytes).ok_or_else(|| self.unreadable(key))?;
+                let (space, key) = split_key(key).ok_or_else(|| self.unreadable(key))?;
+                records += 1;
+                sum = sum.wrapping_add(check);
+                if !space.is_loaded() {
+                    return Ok(());
+                }
+                is_in_visit.set(true);
+                let outcome = visit(space, key, record);
+                is_in_visit.set(false);
+                outcome
+            })
+        });
+        outcome.unwrap_or_else(|(panic, error)| {
+            // What the engine does not do is its caller's own, and goes on to it.
+            if is_in_visit.get() { resume_unwind(panic) } else { Err(error) }
+        })?;
+        let seal = seal.ok_or_else(|| self.place.damaged("its seal is gone, or is damaged"))?;
+        if (records, sum) != (seal.records, seal.sum) {
+            return Err(self.place.damaged(format!(
+                "commit {} left {} records; {records} are there, and {}",
+                seal.commit,
+                seal.records,
+                if records == seal.records {
+                    "among them some that it had replaced"
+                } else {
+                    "not the same ones"
+                }
+            )));
+        }
+        Ok(seal.commit)
+    }
+
+    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
+        self.refuse_if_unsettled()?;
+        Ok(self.get(&record_key(space, key))?.map(|(record, _)| record))
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
+        let mut writer = self.writer.lock();
+        if self.is_unsettled.load(Ordering::Acquire) {
+            return Err(CommitError::Unknown(Error::new(
+                ErrorKind::Unsettled,
+                "the outcome of an earlier commit is unknown; open the store again",
+            )));
+        }
+        let plan = self.plan(&writer.seal, writer.synced, batch)?;
+        let is_synced = durability == Durability::Synced;
+        if let Err(error) = guarded(&self.place, || self.engine.write(plan.pairs, is_synced)) {
+            self.is_unsettled.store(true, Ordering::Release);
+            let message = format!("{error}; whether the change was stored is not known");
+            let unknown = Error::new(ErrorKind::OutcomeUnknown, message).with_source(error);
+            return Err(CommitError::Unknown(unknown));
+        }
+        writer.seal = plan.seal;
+        if is_synced {
+            writer.synced = plan.seal.commit;
+            self.renew_label(&mut writer, COMMITS_PER_LABEL);
+        }
+        Ok(plan.seal.commit)
+    }
+}
+
+impl<E: Engine> Drop for CheckedStore<E> {
+    /// Makes deferred commits durable and says in the label which commit is the last. What fails
+    /// here is found at the next opening.
+    fn drop(&mut self) {
+        let mut writer = self.writer.lock();
+        if self.is_unsettled.load(Ordering::Acquire) {
+            return;
+        }
+        if writer.synced < writer.seal.commit {
+            if guarded(&self.place, || self.engine.sync()).is_err() {
+                return;
+            }
+            writer.synced = writer.seal.commit;
+        }
+        self.renew_label(&mut writer, 1);
+    }
+}
+
+impl<E: Engine> fmt::Debug for CheckedStore<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckedStore").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Runs the engine's code; a panic of it becomes an error.
+fn guarded<T>(place: &Place, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    caught(place, run).unwrap_or_else(|(_, error)| Err(error))
+}
+
+/// As [`guarded`], with the panic itself.
+///
+/// Engines panic on damaged files. What they leave behind is not used again: after a failed opening
+/// there is no store, a failed writing unsettles it, and readings change nothing.
+fn caught<T>(
+    place: &Place,
+    run: impl FnOnce() -> Result<T>,
+) -> Result<Result<T>, (Box<dyn Any + Send>, Error)> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason given");
+        let error = place.damaged(format!("its library gave up: {text}"));
+        (panic, error)
+    })
+}
+
+fn hex(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}

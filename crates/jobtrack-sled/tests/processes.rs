@@ -1,0 +1,13 @@
+//! Two processes and one store; and processes that die in the middle of their work.
+
+use std::path::Path;
+
+use jobtrack::Result;
+use jobtrack::store::Store;
+use jobtrack_sled::SledStore;
+
+fn open(path: &Path) -> Result<Box<dyn Store>> {
+    Ok(Box::new(SledStore::open(path)?))
+}
+
+jobtrack_testkit::store_processes!(open);

@@ -1,0 +1,301 @@
+//! Damage to the files of a store: bytes flipped, sectors emptied, files cut.
+//!
+//! [`check`] makes a small store, damages its files in one place after another, and opens it: each
+//! time it must be refused, or be what it was. It must never be silently less, and not at a second
+//! opening either.
+//!
+//! ```no_run
+//! use jobtrack::Store;
+//! use jobtrack_testkit::damage::{self, Stop};
+//! # fn open(path: &std::path::Path) -> jobtrack::Result<Box<dyn Store>> { unimplemented!() }
+//!
+//! // Of some file systems, `open` of the store under test.
+//! let found = damage::check(&open, Stop::Clean, 300);
+//! assert!(found.refused > 100, "{found}");
+//! ```
+
+// Test code that is not compiled as a test: to fail is how it speaks.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use jobtrack::store::{Durability, Record, Space, Store};
+use jobtrack::{ErrorKind, Result};
+
+use crate::conformance::{batch, write};
+
+/// If it is set to `all`, every byte is flipped and every length is tried.
+pub const DAMAGE: &str = "JOBTRACK_TEST_DAMAGE";
+
+/// How many commits the damaged store has seen.
+const COMMITS: u8 = 24;
+
+/// In how many places a small file is damaged.
+const LEAST: usize = 12;
+
+/// What a disk that loses data loses at least.
+const SECTOR: usize = 512;
+
+/// Opens the store under test.
+pub type Open<'a> = dyn Fn(&Path) -> Result<Box<dyn Store>> + 'a;
+
+/// How the store came to its end before it was damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It was closed, opened, and closed again: all damage can be told from a crash.
+    Clean,
+    /// Its process was killed. Damage to the last commit looks as if a crash had torn it; so does a
+    /// file that is cut.
+    Killed,
+}
+
+/// How many damages were refused, and how many changed nothing that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Found {
+    /// Refused by name.
+    pub refused: usize,
+    /// The store was what it had been.
+    pub harmless: usize,
+    /// Taken for a write that a crash has torn, as far as [`Stop`] allows it.
+    pub torn: usize,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Found { refused, harmless, torn } = self;
+        write!(f, "{refused} refused, {harmless} harmless, {torn} taken for torn writes")
+    }
+}
+
+/// Damages a store in about so many places, spread evenly; panics where damage is read silently.
+pub fn check(open: &Open<'_>, stop: Stop, places: usize) -> Found {
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("data");
+    // In two openings, since some engines tidy up at the next one only.
+    let store = open(&folder).expect("a new store");
+    fill(&*store, 0..COMMITS / 2);
+    drop(store);
+    let store = open(&folder).expect("the store");
+    fill(&*store, COMMITS / 2..COMMITS);
+    let image = match stop {
+        Stop::Killed => Image::take_at_rest(&folder),
+        Stop::Clean => {
+            drop(store);
+            drop(open(&folder).expect("the store"));
+            Image::take(&folder)
+        }
+    };
+    let folder = parent.path().join("damaged");
+    image.put(&folder);
+    let whole = content(open, &folder).expect("a store that is not damaged");
+    assert_eq!(whole.commit, u64::from(COMMITS));
+
+    let mut found = Found::default();
+    for damage in image.damages(places) {
+        image.put(&folder);
+        damage.apply(&folder);
+        let outcome = content(open, &folder);
+        match &outcome {
+            Ok(content) if *content == whole => found.harmless += 1,
+            Ok(content) => {
+                let is_last = content.commit + 1 == whole.commit;
+                let may_be_torn = is_last || matches!(damage.what, What::Cut);
+                assert!(
+                    stop == Stop::Killed && may_be_torn && content.is_prefix_of(&whole),
+                    "{damage}: commit {} of {} was read as if nothing were amiss",
+                    content.commit,
+                    whole.commit
+                );
+                found.torn += 1;
+            }
+            Err(error) => {
+                let kinds =
+                    [ErrorKind::StoreDamaged, ErrorKind::StoreForeign, ErrorKind::StoreTooNew];
+                assert!(kinds.contains(&error.kind()), "{damage}: {error:?}");
+                let path = folder.to_string_lossy();
+                assert!(error.message().contains(&*path), "{damage}: {error:?} names no file");
+                found.refused += 1;
+            }
+        }
+        // What was refused must not be accepted a moment later with something missing.
+        match (&outcome, content(open, &folder)) {
+            (Err(_), Ok(second)) => {
+                assert!(second == whole, "{damage}: refused first, then read with a part missing");
+            }
+            (Ok(first), second) => {
+                let second = second.unwrap_or_else(|error| panic!("{damage}: then {error:?}"));
+                assert!(*first == second, "{damage}: opened twice, and not the same");
+            }
+            (Err(_), Err(_)) => {}
+        }
+    }
+    found
+}
+
+/// Everything that can be read.
+#[derive(Debug, PartialEq)]
+struct Content {
+    commit: u64,
+    records: Vec<(Space, Vec<u8>, Record)>,
+}
+
+impl Content {
+    /// Whether this is what the first commits have left, and no more.
+    fn is_prefix_of(&self, whole: &Content) -> bool {
+        let expected = whole.records.iter().filter(|(_, _, record)| record.revision <= self.commit);
+        self.records.iter().eq(expected)
+    }
+}
+
+/// Each commit writes one record in every space, never the same twice, and all are synced.
+fn fill(store: &dyn Store, numbers: Range<u8>) {
+    for n in numbers {
+        let writes = Space::ALL.iter().map(|&space| write(space, &[n], Some(&[n; 80])));
+        store.commit(&batch([], writes), Durability::Synced).expect("the commit");
+    }
+}
+
+fn content(open: &Open<'_>, folder: &Path) -> Result<Content> {
+    let store = open(folder)?;
+    let mut records = Vec::new();
+    let commit = store.load(&mut |space, key, record| {
+        records.push((space, key.to_vec(), record));
+        Ok(())
+    })?;
+    for n in 0..COMMITS {
+        for space in [Space::Log, Space::Blob] {
+            let record = store.read(space, &[n])?;
+            records.extend(record.map(|record| (space, vec![n], record)));
+        }
+    }
+    Ok(Content { commit, records })
+}
+
+/// The files of a folder, kept in memory.
+#[derive(PartialEq)]
+struct Image {
+    folders: Vec<PathBuf>,
+    /// Each file's length, and its bytes up to the last that is not zero.
+    files: BTreeMap<PathBuf, (u64, Vec<u8>)>,
+}
+
+impl Image {
+    fn take(folder: &Path) -> Image {
+        let mut image = Image { folders: Vec::new(), files: BTreeMap::new() };
+        image.add(folder, Path::new(""));
+        image
+    }
+
+    /// Takes it when an engine's own threads have come to rest.
+    fn take_at_rest(folder: &Path) -> Image {
+        let mut image = Image::take(folder);
+        loop {
+            thread::sleep(Duration::from_millis(50));
+            let next = Image::take(folder);
+            if next == image {
+                return image;
+            }
+            image = next;
+        }
+    }
+
+    fn add(&mut self, folder: &Path, under: &Path) {
+        for entry in fs::read_dir(folder.join(under)).expect("the folder") {
+            let path = under.join(entry.expect("the entry").file_name());
+            if folder.join(&path).is_dir() {
+                self.folders.push(path.clone());
+                self.add(folder, &path);
+            } else if path != Path::new("LOCK") {
+                // Removed meanwhile by the engine: then the next image tells.
+                let Ok(mut bytes) = fs::read(folder.join(&path)) else { continue };
+                let length = bytes.len() as u64;
+                let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                bytes.truncate(used);
+                self.files.insert(path, (length, bytes));
+            }
+        }
+    }
+
+    fn put(&self, folder: &Path) {
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir(folder).expect("the folder");
+        for path in &self.folders {
+            fs::create_dir(folder.join(path)).expect("the folder");
+        }
+        for (path, (length, bytes)) in &self.files {
+            let mut file = File::create(folder.join(path)).expect("the file");
+            file.write_all(bytes).expect("the bytes");
+            file.set_len(*length).expect("the length");
+        }
+    }
+
+    fn damages(&self, places: usize) -> Vec<Damage<'_>> {
+        let total: usize = self.files.values().map(|(_, bytes)| bytes.len()).sum();
+        let is_all = env::var_os(DAMAGE).is_some_and(|value| value == "all");
+        let places = if is_all { total } else { places.min(total) };
+        let mut damages = Vec::new();
+        for (path, (_, bytes)) in &self.files {
+            // Small files matter as much as large ones.
+            let share = (bytes.len() * places / total.max(1)).max(bytes.len().min(LEAST));
+            for at in (0..share).map(|n| n * bytes.len() / share) {
+                damages.push(Damage { path, at, what: What::Flip(1 << (at % 8)) });
+                damages.push(Damage { path, at, what: What::Cut });
+                if at % SECTOR == 0 || !is_all {
+                    damages.push(Damage { path, at: at - at % SECTOR, what: What::Lose });
+                }
+            }
+        }
+        damages
+    }
+}
+
+struct Damage<'i> {
+    path: &'i Path,
+    at: usize,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// These bits of the byte are flipped.
+    Flip(u8),
+    /// The file ends here.
+    Cut,
+    /// The sector that begins here is empty.
+    Lose,
+}
+
+impl Damage<'_> {
+    fn apply(&self, folder: &Path) {
+        let path = folder.join(self.path);
+        if let What::Cut = self.what {
+            let file = File::options().write(true).open(path).expect("the file");
+            return file.set_len(self.at as u64).expect("the length");
+        }
+        let mut file = File::options().read(true).write(true).open(path).expect("the file");
+        let at = SeekFrom::Start(self.at as u64);
+        let mut bytes = Vec::new();
+        file.seek(at).expect("the place");
+        (&mut file).take(SECTOR as u64).read_to_end(&mut bytes).expect("the bytes");
+        match self.what {
+            What::Flip(bits) => bytes.iter_mut().take(1).for_each(|byte| *byte ^= bits),
+            _ => bytes.fill(0),
+        }
+        file.seek(at).expect("the place");
+        file.write_all(&bytes).expect("the bytes");
+    }
+}
+
+impl fmt::Display for Damage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at byte {} of {}", self.what, self.at, self.path.display())
+    }
+}
