@@ -1,6 +1,7 @@
 //! How a server is spoken to: what every command that talks to one has in common.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -186,7 +187,13 @@ impl Client {
             _ if self.address.scheme == "http" && matches!(error, ureq::Error::Protocol(_)) => {
                 format!("it does not speak HTTP; perhaps it is https and not http ({error})")
             }
-            _ => error.to_string(),
+            _ => match error {
+                ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    "no server listens there; jobtrack serve starts one".to_owned()
+                }
+                ureq::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            },
         };
         Failed::new(Exit::Unreachable, format!("{}: {problem}", self.address))
     }

@@ -15,11 +15,11 @@ use crate::{Exit, Failed};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What the job is
-    #[arg(default_value = "")]
+    #[arg(default_value = "", hide_default_value = true)]
     description: String,
 
     /// Where it stands
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     message: String,
 
     #[command(flatten)]
@@ -63,20 +63,20 @@ pub(crate) struct Arguments {
 /// What a job is told at its creation, by whatever command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct About {
-    /// What sort of operation it is
-    #[arg(long, default_value = "")]
+    /// What sort of operation it is; for exec, command unless given
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) kind: String,
 
-    /// Where it runs
-    #[arg(long, default_value = "")]
+    /// Where it runs; for exec, this host unless given
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) node: String,
 
     /// The name of whose it is (ONTAP's svm.name)
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     scope: String,
 
     /// The id of whose it is (ONTAP's svm.uuid)
-    #[arg(long, value_name = "ID", default_value = "")]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     scope_id: String,
 
     /// A name and a value of your own; may be given several times

@@ -4,7 +4,7 @@ use jobtrack::{Argument, Cause, Failure, FailureError, JobId, Progress, Report};
 use serde_json::{Value, json};
 
 use crate::create::progress;
-use crate::render::OutputArguments;
+use crate::render::ChangedArguments;
 use crate::target::TargetArguments;
 use crate::{Exit, Failed};
 
@@ -76,7 +76,7 @@ pub(crate) struct FailArguments {
     cause: Option<Cause>,
 
     /// The parameter or object at fault
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     error_target: String,
 
     /// An argument of the message; may be given several times
@@ -93,7 +93,7 @@ struct Common {
     target: TargetArguments,
 
     #[command(flatten)]
-    output: OutputArguments,
+    output: ChangedArguments,
 }
 
 pub(crate) fn start(arguments: &StartArguments) -> Result<Exit, Failed> {
@@ -145,7 +145,7 @@ pub(crate) fn body_of(failure: &Failure) -> Value {
 
 fn change(common: &Common, id: JobId, verb: &str, body: &Value) -> Result<Exit, Failed> {
     let record = common.target.open()?.change(id, verb, body)?;
-    common.output.output().job(&record, false)?;
+    common.output.job(&record)?;
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jobtrack_http::{ImportReport, parse_span};
 
 use crate::render::text::escaped;
+use crate::render::{Output, OutputArguments};
 use crate::target::{TargetArguments, query};
 use crate::{Exit, Failed};
 
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// Stop at the first bad line; those before it stay imported
     #[arg(long)]
     fail: bool,
+
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 /// Checks here what the server would refuse only after the file is on its way.
@@ -47,7 +51,7 @@ pub(crate) fn import(arguments: &Arguments) -> Result<Exit, Failed> {
     let query = query(retain.into_iter().chain(stop));
     let report = target.import(&query, Box::new(bar.wrap_read(input)));
     bar.finish_and_clear();
-    Ok(tell(&report?))
+    tell(&report?, arguments.output.output())
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read + Send>, ProgressBar), Failed> {
@@ -68,7 +72,7 @@ fn open(path: &Path) -> Result<(Box<dyn Read + Send>, ProgressBar), Failed> {
     Ok((Box::new(file), bar))
 }
 
-fn tell(report: &ImportReport) -> Exit {
+fn tell(report: &ImportReport, output: Output) -> Result<Exit, Failed> {
     for bad in &report.bad {
         eprintln!("line {}: {}", bad.line, escaped(&bad.error));
     }
@@ -76,9 +80,15 @@ fn tell(report: &ImportReport) -> Exit {
     if report.bad_count > told {
         eprintln!("and {} more bad lines", report.bad_count - told);
     }
-    println!("{} imported, {} expired, {} bad", report.imported, report.expired, report.bad_count);
-    if let Some(line) = report.stopped_at {
-        println!("stopped at line {line}; the lines after it were not looked at");
+    if output.is_table() {
+        let ImportReport { imported, expired, bad_count, .. } = report;
+        let mut text = format!("{imported} imported, {expired} expired, {bad_count} bad\n");
+        if let Some(line) = report.stopped_at {
+            text += &format!("stopped at line {line}; the lines after it were not looked at\n");
+        }
+        output.print(&text)?;
+    } else {
+        output.json(report)?;
     }
-    if report.bad_count == 0 { Exit::Done } else { Exit::BadLines }
+    Ok(if report.bad_count == 0 { Exit::Done } else { Exit::BadLines })
 }

@@ -6,7 +6,7 @@ use jobtrack::{Extension, JobId};
 use jobtrack_http::parse_span;
 
 use crate::each::for_each;
-use crate::render::OutputArguments;
+use crate::render::ChangedArguments;
 use crate::target::TargetArguments;
 use crate::{Exit, Failed};
 
@@ -25,10 +25,10 @@ pub(crate) struct ExtendArguments {
     target: TargetArguments,
 
     #[command(flatten)]
-    output: OutputArguments,
+    output: ChangedArguments,
 }
 
-/// Forget jobs that have ended. Live ones are canceled first.
+/// Forget jobs that have ended. One that has not is refused; cancel it first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteArguments {
     /// Which jobs
@@ -39,19 +39,17 @@ pub(crate) struct DeleteArguments {
     target: TargetArguments,
 
     #[command(flatten)]
-    output: OutputArguments,
+    output: ChangedArguments,
 }
 
 pub(crate) fn extend(arguments: &ExtendArguments) -> Result<Exit, Failed> {
     let target = arguments.target.open()?;
-    let output = arguments.output.output();
     let body = serde_json::to_value(Extension { retention: arguments.retention })?;
-    for_each(&arguments.ids, |id| output.job(&target.change(id, "extend", &body)?, false))
+    for_each(&arguments.ids, |id| arguments.output.job(&target.change(id, "extend", &body)?))
 }
 
 /// Prints each job as it last stood.
 pub(crate) fn delete(arguments: &DeleteArguments) -> Result<Exit, Failed> {
     let target = arguments.target.open()?;
-    let output = arguments.output.output();
-    for_each(&arguments.ids, |id| output.job(&target.delete(id)?, false))
+    for_each(&arguments.ids, |id| arguments.output.job(&target.delete(id)?))
 }

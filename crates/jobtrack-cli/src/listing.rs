@@ -1,5 +1,6 @@
 //! What the commands that list jobs take, in the words of the REST faces.
 
+use jobtrack::{Field, Names, quoted};
 use unicode_width::UnicodeWidthStr;
 
 use crate::Failed;
@@ -21,13 +22,47 @@ fn filter(text: &str) -> Result<(String, String), String> {
         return Err("write it as FIELD=VALUE, such as state=running".to_owned());
     };
     match name.strip_suffix(['<', '>', '!']) {
-        None => Ok((name.to_owned(), value.to_owned())),
+        None => check(name).map(|()| (name.to_owned(), value.to_owned())),
         // The value comes after the first equals sign, its operator included.
         Some(field) => {
             let operator = name.strip_prefix(field).unwrap_or_default();
             let operator = if operator == "!" { "!".to_owned() } else { format!("{operator}=") };
             Err(format!("the operator comes after the equals sign: {field}={operator}{value}"))
         }
+    }
+}
+
+/// The words of a search, which stand among the filters.
+const SEARCH: &[&str] = &["query", "query_fields"];
+
+/// What a URL takes beside fields, and what takes its place here.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("return_records", "write --count to list for their number alone"),
+    ("max_records", "write --max N to list"),
+    ("offset", "write --max N or --all to list for more of them"),
+    ("fields", "write --fields FIELDS"),
+    ("order_by", "write --order-by FIELDS"),
+    ("$orderBy", "write --order-by FIELDS"),
+    ("pretty", "write -o json"),
+    ("after", "write --after POSITION to watch"),
+    ("start.token", "write --max N or --all to list for more of them"),
+    ("return_timeout", "a list waits for its answer"),
+    ("ignore_unknown_fields", "name the fields that there are: --fields FIELDS"),
+];
+
+/// Whether a filter may have this name. Anything else would be a parameter of the request.
+fn check(name: &str) -> Result<(), String> {
+    if Field::parse(name, Names::Native).is_ok() || SEARCH.contains(&name) {
+        return Ok(());
+    }
+    let no_field = format!("{} is no field of a job", quoted(name));
+    if let Some((_, instead)) = PARAMETERS.iter().find(|(parameter, _)| *parameter == name) {
+        return Err(format!("{no_field}; {instead}"));
+    }
+    let native = Field::parse(name, Names::Ontap).ok();
+    match native.as_ref().and_then(|field| field.name(Names::Native)) {
+        Some(native) => Err(format!("{no_field}; ONTAP's {name} is {native} here")),
+        None => Err(no_field),
     }
 }
 
@@ -116,6 +151,20 @@ mod tests {
         assert!(read("running").is_err());
         assert!(read("code>=5").unwrap_err().ends_with("code=>=5"));
         assert!(read("state!=running").unwrap_err().ends_with("state=!running"));
+    }
+
+    #[test]
+    fn a_filter_is_on_a_field_and_on_nothing_else() {
+        let refused = |name: &str| filter(&format!("{name}=1")).unwrap_err();
+        for (name, _) in PARAMETERS {
+            assert!(refused(name).starts_with(&format!("\"{name}\" is no field of a job; ")));
+        }
+        assert!(refused("max_records").contains("--max"));
+        assert!(refused("svm.name").ends_with("svm.name is scope.name here"));
+        assert!(refused("svm.uuid").ends_with("svm.uuid is scope.id here"));
+        assert!(refused("node.name").ends_with("node.name is node here"));
+        assert_eq!(refused("bogus"), "\"bogus\" is no field of a job");
+        assert!(filter("scope.name=vs0").is_ok() && filter("query=vs0").is_ok());
     }
 
     #[test]

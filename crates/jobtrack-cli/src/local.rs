@@ -31,6 +31,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(365 * 86_400);
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Local {
+    tracker: Tracker,
     runtime: Arc<Runtime>,
     router: Router,
 }
@@ -41,9 +42,9 @@ impl Local {
         let tracker: Tracker = store.open(Options::default())?;
         let options =
             jobtrack_http::Options { body_pause: BODY_PAUSE, ..jobtrack_http::Options::default() };
-        let router = router(Arc::new(tracker), options);
+        let router = router(Arc::new(tracker.clone()), options);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Local { runtime: Arc::new(runtime), router })
+        Ok(Local { tracker, runtime: Arc::new(runtime), router })
     }
 
     /// Asks it as a server is asked.
@@ -73,6 +74,15 @@ impl Local {
             piece: Bytes::new(),
         };
         Ok(Answer { status, media_type, body: Box::new(body) })
+    }
+}
+
+/// Closes the store, whoever still holds a part of it, so that whoever opens it next finds it clean.
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Err(error) = self.tracker.close() {
+            eprintln!("jobtrack: the store was not closed cleanly: {error}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use jobtrack::{Action, JobId};
 use serde_json::json;
 
 use crate::each::for_each;
-use crate::render::OutputArguments;
+use crate::render::ChangedArguments;
 use crate::target::TargetArguments;
 use crate::{Exit, Failed};
 
@@ -19,14 +19,14 @@ pub(crate) struct Arguments {
     ids: Vec<JobId>,
 
     /// Why
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
 
     #[command(flatten)]
     target: TargetArguments,
 
     #[command(flatten)]
-    output: OutputArguments,
+    output: ChangedArguments,
 }
 
 /// A pause or its end, which a worker answers.
@@ -66,6 +66,5 @@ fn ask(arguments: &Arguments, action: Action) -> Result<Exit, Failed> {
 
 fn change(arguments: &Arguments, verb: &str, body: &serde_json::Value) -> Result<Exit, Failed> {
     let target = arguments.target.open()?;
-    let output = arguments.output.output();
-    for_each(&arguments.ids, |id| output.job(&target.change(id, verb, body)?, false))
+    for_each(&arguments.ids, |id| arguments.output.job(&target.change(id, verb, body)?))
 }

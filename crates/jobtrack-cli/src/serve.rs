@@ -22,7 +22,8 @@ use crate::{Exit, Failed};
 /// Serve the jobs of one store over HTTP.
 ///
 /// Stops on SIGTERM and on Ctrl-C: requests in flight are answered, everything is written out, and
-/// the exit status is 0.
+/// the exit status is 0. SIGHUP makes it read certificate and users again, if it has any, and never
+/// stops it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Where to listen; port 0 takes a free one and says which
@@ -234,12 +235,9 @@ async fn run(
     Ok(())
 }
 
-/// Reads certificate and users again whenever the process is sent SIGHUP. Without either, the signal
-/// ends the process, as it does elsewhere.
+/// Reads certificate and users again whenever the process is sent SIGHUP. Without either there is
+/// nothing to do, and it is no reason to stop: a terminal that is closed sends it, too.
 fn reload_on_hangup(guards: Guards) -> Result<JoinHandle<()>, Failed> {
-    if guards.tls.is_none() && guards.users.is_none() {
-        return Ok(tokio::spawn(async {}));
-    }
     let mut hangup = signal(SignalKind::hangup())?;
     Ok(tokio::spawn(async move {
         while hangup.recv().await.is_some() {

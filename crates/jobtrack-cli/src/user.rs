@@ -1,6 +1,6 @@
 //! `jobtrack user`: who may use a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use jobtrack_http::{Users, UsersFile};
@@ -60,6 +60,7 @@ pub(crate) fn user(arguments: &Arguments) -> Result<Exit, Failed> {
     match &arguments.task {
         Task::Add { name, file, password_stdin, replace } => {
             UsersFile::check_name(name)?;
+            make_folder(&file.users)?;
             // Looked at first, so that nobody enters a password in vain; then closed, so that nobody
             // has to wait for somebody who is entering one.
             expect(&UsersFile::open(&file.users)?, name, *replace)?;
@@ -88,6 +89,15 @@ pub(crate) fn user(arguments: &Arguments) -> Result<Exit, Failed> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Makes the folder of the file, as a store makes its own.
+fn make_folder(path: &Path) -> Result<(), Failed> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failed::because(format!("{}: {error}", folder.display())))
 }
 
 /// Whether the user is there, if they may be.

@@ -46,6 +46,7 @@ pub(crate) fn wait(arguments: &Arguments) -> Result<Exit, Failed> {
     let target = arguments.target.open()?;
     let output = arguments.output.output();
     let mut waiter = Waiter::new(&target, arguments.timeout);
+    waiter.check(&arguments.ids)?;
     let mut exit = Exit::Done;
     for id in &arguments.ids {
         let record = waiter.until_ended(*id)?;
@@ -89,6 +90,15 @@ impl<'a> Waiter<'a> {
         // A wait too long for the clock is one without end.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Waiter { target, deadline, bar, has_answered: false }
+    }
+
+    /// Whether all of them are known: who waits for one that is not would wait in vain.
+    fn check(&mut self, ids: &[JobId]) -> Result<(), Failed> {
+        for id in ids {
+            self.target.get(*id, "?fields=state")?;
+            self.has_answered = true;
+        }
+        Ok(())
     }
 
     /// The job once it has ended, or as it stands when the time is up.

@@ -250,7 +250,15 @@ fn what_is_wrong_with_a_filter_is_said_with_its_place() {
         place.create(&[]);
         let said = place.refused(2, &["list", "state=queued|bogus"]);
         assert!(said.contains("\"bogus\"") && said.contains("at byte 7"), "{said}");
-        assert!(place.refused(2, &["list", "nosuch=1"]).contains("nosuch"));
+        for (filter, said) in [
+            ("nosuch=1", "\"nosuch\" is no field of a job"),
+            ("return_records=false", "--count"),
+            ("svm.name=vs0", "scope.name"),
+        ] {
+            let ran = place.run(&["list", filter]);
+            assert_eq!(ran.status, 2, "{filter}");
+            assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        }
         assert!(place.refused(2, &["list", "--order-by", "state,bogus"]).contains("bogus"));
         assert!(place.refused(2, &["list", "--fields", "bogus"]).contains("bogus"));
         assert!(place.refused(2, &["export", "code=9..5"]).contains("code"));
@@ -397,7 +405,7 @@ fn import_and_export_go_there_and_back() {
         assert_eq!(place.run(&["export", "kind=few"]).stdout.lines().count(), 5);
 
         let other = store(&folder.path().join("other"));
-        let imported = other.run(&["import", file]);
+        let imported = other.run(&["import", file, "-o", "table"]);
         assert_eq!(
             (imported.status, imported.stdout.as_str()),
             (0, "20 imported, 0 expired, 0 bad\n")
@@ -417,8 +425,60 @@ fn import_and_export_go_there_and_back() {
         assert_eq!(twice.stderr.lines().count(), 20);
         let stopped = place.run(&["import", file, "--fail"]);
         assert_eq!(stopped.status, 3);
-        assert!(stopped.stdout.contains("stopped at line 1"), "{}", stopped.stdout);
+        let report: Value = serde_json::from_str(&stopped.stdout).unwrap();
+        assert_eq!((&report["stopped_at"], &report["bad_count"]), (&1.into(), &1.into()));
     });
+}
+
+#[test]
+fn a_wait_begins_with_jobs_that_are_known() {
+    at_both(|place| {
+        let uuid = place.create(&[]);
+        let unknown = "1cd8a442-86d1-11e0-ae1c-123478563412";
+        let said = place.refused(6, &["wait", &uuid, unknown, "--timeout", "1s"]);
+        assert!(said.contains(unknown), "{said}");
+    });
+}
+
+#[test]
+fn what_changes_a_job_may_be_quiet() {
+    at_both(|place| {
+        let uuid = place.create(&[]);
+        for arguments in [
+            &["start", "-q", &uuid][..],
+            &["report", "-q", &uuid, "at work"],
+            &["pause", "-q", &uuid],
+            &["resume", "-q", &uuid],
+            &["extend", "-q", &uuid, "--retention", "1h"],
+            &["cancel", "-q", &uuid],
+            &["delete", "-q", &uuid],
+        ] {
+            let ran = place.run(arguments);
+            assert_eq!((ran.status, ran.stdout.as_str()), (0, ""), "{arguments:?} {}", ran.stderr);
+        }
+    });
+}
+
+#[test]
+fn a_command_on_a_store_closes_it_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = store(&folder.path().join("own"));
+    let found = || {
+        let server = Server::start(&folder.path().join("own"), &[]);
+        let found = server.said.lines().find(|line| line.starts_with("found")).unwrap().to_owned();
+        assert_eq!(server.terminate().0, Some(0));
+        assert!(!found.contains("unclean"), "{found}");
+    };
+    let uuid = place.create(&[]);
+    found();
+    let own = place.0.iter().map(String::as_str).collect::<Vec<_>>();
+    let ran = Command::new(JOBTRACK).arg("exec").args(own).args(["--", "true"]).output().unwrap();
+    assert!(ran.status.success());
+    found();
+    assert_eq!(place.run(&["list", "state=bogus"]).status, 2);
+    assert_eq!(place.run(&["delete", &uuid]).status, 7);
+    assert_eq!(place.run(&["export"]).status, 0);
+    found();
 }
 
 #[test]

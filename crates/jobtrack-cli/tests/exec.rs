@@ -176,7 +176,8 @@ fn a_cancel_ends_the_whole_group() {
     let job = served.job(&uuid);
     assert_eq!((&job["state"], &job["cause"]), (&"failure".into(), &"canceled".into()));
     assert_eq!(job["code"], 143);
-    assert!(job["message"].as_str().unwrap().starts_with("killed by SIGTERM"), "{job}");
+    let message = job["message"].as_str().unwrap();
+    assert!(message.starts_with("The job was canceled: a test (killed by SIGTERM"), "{job}");
     until("the end of the grandchild", || matches!(state_of(&grandchild), None | Some('Z')));
 }
 
@@ -204,7 +205,10 @@ fn a_command_may_end_its_own_way_when_it_is_canceled() {
     assert_eq!(ran.status, Some(9));
     let job = served.job(&ran.uuid);
     assert_eq!((&job["code"], &job["cause"]), (&9.into(), &"canceled".into()));
-    assert_eq!(job["message"], "exit status 9: rolled back");
+    assert_eq!(
+        job["message"],
+        "The job was canceled: SIGINT at the command (exit status 9: rolled back)"
+    );
 }
 
 #[test]

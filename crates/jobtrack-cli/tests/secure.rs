@@ -399,6 +399,22 @@ fn no_secret_is_ever_logged() {
 
 /// The page tells of options that there are.
 #[test]
+fn the_first_user_makes_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("etc/jobtrack/users");
+    let password = folder.path().join("password");
+    fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+    let output = Command::new(JOBTRACK)
+        .args(["user", "add", "alice", "--password-stdin", "--users"])
+        .arg(&users)
+        .stdin(File::open(&password).unwrap())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(fs::read_to_string(&users).unwrap().starts_with("alice:"));
+}
+
+#[test]
 fn the_page_on_operation_names_no_option_that_is_not_there() {
     let page = include_str!("../../../docs/operation.md");
     let helps: String = [&["serve"][..], &["export"], &["import"], &["user", "add"]]

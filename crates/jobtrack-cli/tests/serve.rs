@@ -53,6 +53,18 @@ fn a_stop_by_sigterm_is_clean() {
 }
 
 #[test]
+fn a_hangup_stops_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), &[]);
+    for _ in 0..3 {
+        let pid = server.pid().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+        server.call("GET", "/v1/counts", "");
+    }
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
 fn a_store_that_is_held_is_refused_and_says_by_whom() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("data");

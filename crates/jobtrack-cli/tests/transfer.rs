@@ -8,6 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -110,7 +111,7 @@ fn a_hundred_thousand_jobs_come_through_unchanged() {
     fs::write(at("made.ndjson"), lines.join("\n")).unwrap();
 
     let server = Server::start(&at("first"), &[]);
-    let output = run(&["import", text(&at("made.ndjson")), "--server", &server.url]);
+    let output = run(&["import", "-otable", text(&at("made.ndjson")), "--server", &server.url]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "100000 imported, 0 expired, 0 bad\n");
     assert_eq!(output.status.code(), Some(0));
     export(&server, &at("first.ndjson"));
@@ -120,7 +121,7 @@ fn a_hundred_thousand_jobs_come_through_unchanged() {
     // Into an empty store, this time from standard input.
     let server = Server::start(&at("second"), &[]);
     let output = Command::new(JOBTRACK)
-        .args(["import", "-", "--server", &server.url])
+        .args(["import", "-", "-o", "table", "--server", &server.url])
         .stdin(Stdio::from(File::open(at("first.ndjson")).unwrap()))
         .output()
         .unwrap();
@@ -182,7 +183,8 @@ fn bad_lines_are_named_and_have_a_status_of_their_own() {
     ];
     fs::write(&file, lines.join("\n")).unwrap();
 
-    let output = run(&["import", text(&file), "--server", &server.url, "--retain", "30d"]);
+    let output =
+        run(&["import", text(&file), "-otable", "--server", &server.url, "--retain", "30d"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "2 imported, 1 expired, 2 bad\n");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -193,13 +195,54 @@ fn bad_lines_are_named_and_have_a_status_of_their_own() {
     let kept = server.call("GET", &format!("/v1/jobs/{}", id(4)), "");
     assert_eq!(kept["retention"], 30 * 86_400);
 
-    let output = run(&["import", text(&file), "--server", &server.url, "--fail"]);
+    let output = run(&["import", text(&file), "-otable", "--server", &server.url, "--fail"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         "0 imported, 0 expired, 1 bad\nstopped at line 1; the lines after it were not looked at\n"
     );
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("line 1: "));
+}
+
+#[test]
+fn an_export_leaves_what_it_writes_to_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), &[]);
+    server.call("POST", "/v1/jobs", r#"{"description": "Backup"}"#);
+    let export = |to: &str| {
+        Command::new(JOBTRACK)
+            .args(["export", "--server", &server.url, "--output", to])
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    // A name of a device, so that no device of this machine is at risk.
+    symlink("/dev/full", folder.path().join("full")).unwrap();
+    let output = export("full");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("No space left"), "{said}");
+    assert!(folder.path().join("full").is_symlink());
+
+    for name in ["-", "/dev/stdout"] {
+        let output = export(name);
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("\"Backup\""), "{name}");
+    }
+    assert!(!folder.path().join("-").exists());
+
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, "before").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(folder.path().join("file.partial"), "of somebody else").unwrap();
+    symlink("file", &link).unwrap();
+    assert!(export("link").status.success());
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().contains("\"Backup\""));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(folder.path().join("file.partial")).unwrap(), "of somebody else");
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 5, "data, full, file, file.partial and link");
 }
 
 #[test]
@@ -216,7 +259,12 @@ fn what_cannot_be_done_is_said_in_one_line() {
     // Nobody listens there: the port was free a moment ago, and belonged to a server that is gone.
     let url = server.url.clone();
     server.kill();
-    assert!(unreachable(&["export", "--server", &url]).contains(&url));
+    let said = unreachable(&["export", "--server", &url]);
+    assert!(said.contains(&url) && said.contains("jobtrack serve"), "{said}");
+    assert!(!said.contains("io:"), "{said}");
+    let output = run(&["create", "--retention", "2x"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("'--retention <SPAN>': \"2x\" is no length of time"), "{said}");
 
     for arguments in [
         &["import", "-", "--retain", "30"][..],

@@ -6,6 +6,7 @@ use axum::http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jobtrack::{Error, ErrorKind, quoted};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::errors::{Fault, HttpKind};
 
@@ -41,16 +42,87 @@ pub(crate) async fn expect_none(body: Body) -> Result<(), Fault> {
     if body.to_bytes().is_empty() { Ok(()) } else { Err(unexpected()) }
 }
 
-/// The value in a JSON body; an empty one stands for `{}`, where that is enough.
+/// The object in a JSON body; an empty one stands for `{}`, where that is enough.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    let body = or_empty_object(body);
+    // Read twice: serde takes an array for any object, as its members in their order, and only the
+    // plain value shows which of the two it was.
+    let plain = serde_json::from_slice::<Value>(body);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        fault(&error.into_inner(), &path)
-    })?;
-    reader.end().map_err(|error| fault(&error, "."))?;
-    Ok(value)
+    let parsed = serde_path_to_error::deserialize(&mut reader);
+    let Ok(plain) = plain.as_ref() else {
+        let value = parsed.map_err(told)?;
+        return plain.map_err(|error| fault(&error, ".")).map(|_| value);
+    };
+    object(plain, parsed)
+}
+
+/// The value in a JSON body, whatever it is; an empty one stands for `{}`.
+pub(crate) fn parse_any(body: &[u8]) -> Result<Value, Fault> {
+    serde_json::from_slice(or_empty_object(body)).map_err(|error| fault(&error, "."))
+}
+
+fn or_empty_object(body: &[u8]) -> &[u8] {
+    if body.trim_ascii().is_empty() { b"{}" } else { body }
+}
+
+/// What was read of this value, unless an array stood for an object in it.
+pub(crate) fn object<T: DeserializeOwned>(
+    plain: &Value,
+    parsed: Result<T, serde_path_to_error::Error<serde_json::Error>>,
+) -> Result<T, Fault> {
+    let array = misplaced_array(plain, "");
+    let error = match (parsed, &array) {
+        (Ok(value), None) => return Ok(value),
+        (Ok(_), Some(path)) => return Err(not_an_object(path)),
+        (Err(error), _) => error,
+    };
+    let (path, text) = (error.path().to_string(), error.inner().to_string());
+    if let Some(array) = array {
+        // Where no object is expected either, serde knows better what is.
+        let is_told = text.starts_with("invalid type: sequence") || text.starts_with("unknown");
+        let is_within = array.is_empty() || path.starts_with(&format!("{array}["));
+        if is_within || (path == array && !is_told) {
+            return Err(not_an_object(&array));
+        }
+    }
+    if error.inner().is_data() {
+        return Err(told(error));
+    }
+    // It is JSON all the same: serde says so of a wrong type where it expects one of some words.
+    match serde_path_to_error::deserialize::<_, T>(plain.clone()) {
+        Ok(_) => Err(told(error)),
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// The path of the first array that stands elsewhere than an array may.
+fn misplaced_array(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Array(_) if path != ARRAY => Some(path.to_owned()),
+        Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| misplaced_array(value, &format!("{path}[{index}]"))),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            misplaced_array(value, &path)
+        }),
+        _ => None,
+    }
+}
+
+/// The one list in a job.
+const ARRAY: &str = "error.arguments";
+
+fn not_an_object(path: &str) -> Fault {
+    let error = Error::new(ErrorKind::InvalidValue, "an array, where an object is expected");
+    if path.is_empty() { error.into() } else { error.with_field(path).into() }
+}
+
+fn told(error: serde_path_to_error::Error<serde_json::Error>) -> Fault {
+    let path = error.path().to_string();
+    fault(&error.into_inner(), &path)
 }
 
 /// What serde found wrong, as an error of the engine's kinds.
@@ -60,6 +132,7 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 pub(crate) fn fault(error: &serde_json::Error, path: &str) -> Fault {
     let text = error.to_string();
     if !error.is_data() {
+        let text = text.replacen("expected ident", "expected a value", 1);
         return Fault::new(HttpKind::InvalidJson, format!("the body is not JSON: {text}"));
     }
     let named = |start: &str| {
@@ -84,11 +157,40 @@ pub(crate) fn fault(error: &serde_json::Error, path: &str) -> Fault {
     if let Some(name) = named("duplicate field `") {
         return Fault::engine(ErrorKind::Duplicate, "the field is given twice").on(&inside(&name));
     }
-    let error = Error::new(ErrorKind::InvalidValue, text);
+    let error = Error::new(ErrorKind::InvalidValue, in_words_of_json(&text));
     match path {
         "." | "" => error.into(),
         path => error.with_field(path).into(),
     }
+}
+
+/// Serde's text without the names of Rust's types.
+pub(crate) fn in_words_of_json(text: &str) -> String {
+    if text.starts_with("data did not match any variant of untagged enum Code") {
+        return "an integer is expected, or a text that holds one".to_owned();
+    }
+    // What the client wrote stands before, and may hold anything.
+    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    let (expected, place) = match expected.rsplit_once(" at line ") {
+        Some((expected, place)) => (expected, format!(" at line {place}")),
+        None => (expected, String::new()),
+    };
+    let found = match found {
+        "invalid type: sequence" => "invalid type: array",
+        "invalid type: map" => "invalid type: object",
+        found => found,
+    };
+    let expected = match expected {
+        // The only numbers with a fraction are times.
+        "f64" => "seconds as a number",
+        "u64" => "a whole number, 0 or more",
+        "i64" => "a whole number",
+        "a map" => "an object",
+        "string or map" => "a string",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
+    };
+    format!("{found}, expected {expected}{place}")
 }
 
 #[cfg(test)]
@@ -119,9 +221,42 @@ mod tests {
         assert!(line("{}\n x").contains("line 2 column 2"));
         assert!(line("\u{feff}{}").contains("line 1 column 1"));
         let deep = "[".repeat(10_000);
+        assert!(parse_any(deep.as_bytes()).unwrap_err().line().contains("recursion"));
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        assert_eq!(line(" []"), "an array, where an object is expected");
+        assert_eq!(line(r#"[null, "evil", 7]"#), "an array, where an object is expected");
+        for scope in [r#"["a", "b"]"#, r#"["a"]"#, "[7]", "[[]]"] {
+            let found = line(&format!(r#"{{"description": "x", "scope": {scope}}}"#));
+            assert_eq!(found, "scope: an array, where an object is expected");
+        }
+        // Where something else is expected, that is what is told.
+        let text = line(r#"{"kind": []}"#);
+        assert!(text.starts_with("kind: invalid type: array, expected a string"), "{text}");
         assert!(
-            parse::<serde_json::Value>(deep.as_bytes()).unwrap_err().line().contains("recursion")
+            line(r#"{"descripton": []}"#).starts_with("descripton: \"descripton\" is no field")
         );
+        let other = line(r#"{"uuid": 7, "scope": []}"#);
+        assert!(other.starts_with("uuid: "), "{other}");
+    }
+
+    #[test]
+    fn no_type_of_rust_is_told() {
+        for (body, told) in [
+            (r#"{"retention": "1h"}"#, "expected seconds as a number at line"),
+            (r#"{"progress": {"done": -5}}"#, "expected a whole number, 0 or more at line"),
+            ("null", "invalid type: null, expected an object"),
+            ("nonsense", "the body is not JSON: expected a value at line"),
+            (r#"{"kind": {"a": 1}}"#, "invalid type: object, expected a string"),
+            (r#"{"labels": 7}"#, "expected an object"),
+        ] {
+            assert!(line(body).contains(told), "{body}: {}", line(body));
+        }
+        // What the client wrote is not touched.
+        let quoted = line(r#"{"cooperative": ", expected u64"}"#);
+        assert!(quoted.contains(r#"string ", expected u64", expected a boolean"#), "{quoted}");
     }
 
     #[test]

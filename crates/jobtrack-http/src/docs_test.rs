@@ -1,11 +1,15 @@
-//! `docs/ontap.md` says what is so: its tables are whole.
+//! `docs/ontap.md` and `docs/native-api.md` say what is so: their tables are whole.
 
 use crate::errors::{ENGINE, HTTP, PLACES, Place};
 use crate::{listing, ontap};
 
 fn page() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ontap.md");
-    std::fs::read_to_string(path).unwrap()
+    read("ontap.md")
+}
+
+fn read(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/");
+    std::fs::read_to_string(format!("{folder}{name}")).unwrap()
 }
 
 /// The rows of the table behind this line, without its head.
@@ -46,6 +50,15 @@ fn every_refusal_of_http_has_its_row() {
 }
 
 #[test]
+fn every_refusal_has_its_row_on_the_native_face_s_page() {
+    let page = read("native-api.md");
+    let engine = ENGINE.iter().map(|(kind, status, ..)| format!("| `{kind}` | {status} |"));
+    assert_eq!(table(&page, "What the engine refuses:"), engine.collect::<Vec<_>>());
+    let http = HTTP.iter().map(|(_, name, status, ..)| format!("| `{name}` | {status} |"));
+    assert_eq!(table(&page, "What HTTP refuses:"), http.collect::<Vec<_>>());
+}
+
+#[test]
 fn every_parameter_has_its_row() {
     let page = page();
     for (before, parameters) in [
@@ -56,4 +69,27 @@ fn every_parameter_has_its_row() {
             table(&page, before).iter().map(|row| row.split('`').nth(1).unwrap()).collect();
         assert_eq!(described, parameters);
     }
+}
+
+#[test]
+fn the_limits_are_those_that_hold() {
+    let (options, server) = (crate::Options::default(), crate::ServerOptions::default());
+    let page = read("native-api.md");
+    let mib = |bytes: usize| format!("{} MiB", bytes / (1024 * 1024));
+    let thousands = |n: usize| format!("{},{:03}", n / 1000, n % 1000);
+    let limits = table(&page, "## Limits");
+    for (what, most) in [
+        ("path and query", format!("{} bytes", thousands(options.uri_bytes))),
+        ("body, but for imports", mib(options.body_bytes)),
+        ("a line of an import", mib(options.line_bytes)),
+        ("records on a page", thousands(jobtrack::limits::PAGE_RECORDS)),
+        ("requests in progress", options.in_flight.to_string()),
+        ("clients that watch", options.watchers.to_string()),
+        ("connections", server.connections.to_string()),
+    ] {
+        let row = format!("| {what} | {most}");
+        assert!(limits.iter().any(|limit| limit.starts_with(&row)), "{row}");
+    }
+    let bytes = format!("{} bytes long", thousands(options.uri_bytes));
+    assert!(read("query-language.md").contains(&bytes), "{bytes}");
 }

@@ -165,16 +165,17 @@ impl Importer {
         let Members(mut members) = serde_json::from_slice(text).map_err(|error| {
             // A line has one line; the column is what helps.
             let text = error.to_string().replace(" at line 1 column ", " at column ");
-            Fault::engine(ErrorKind::InvalidSyntax, text)
+            if error.is_data() {
+                return Fault::engine(ErrorKind::InvalidValue, body::in_words_of_json(&text));
+            }
+            let text = text.replacen("expected ident", "expected a value", 1);
+            Fault::engine(ErrorKind::InvalidSyntax, format!("the line is not JSON: {text}"))
         })?;
         let now = self.tracker.now();
         let given = Given::of(&members)?;
         given.fill(&mut members, now, self.options.retention);
-        let parts = serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
-            let path = error.path().to_string();
-            body::fault(&error.into_inner(), &path)
-        })?;
-        Ok(parts)
+        let members = Value::Object(members);
+        body::object(&members, serde_path_to_error::deserialize(&members))
     }
 }
 
@@ -312,7 +313,7 @@ pub fn parse_span(text: &str) -> Result<Duration, Error> {
             quoted(text),
             RETENTION_SECONDS / 86_400
         );
-        Error::new(ErrorKind::InvalidValue, message).with_field("retain")
+        Error::new(ErrorKind::InvalidValue, message)
     })
 }
 

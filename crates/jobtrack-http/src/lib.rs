@@ -8,6 +8,8 @@
 //!
 //! # The native face
 //!
+//! In short; `docs/native-api.md` describes it whole.
+//!
 //! | Request | What it does |
 //! |---|---|
 //! | `POST /v1/jobs` | Makes a job: every member of [`NewJob`](jobtrack::NewJob), none needed. 201, `Location`, the job. |

@@ -1,5 +1,7 @@
 //! The query of a URL: names and values in the order in which they were written.
 
+use std::num::IntErrorKind;
+
 use jobtrack::{ErrorKind, quoted};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -64,7 +66,14 @@ impl Params {
         let Some(value) = self.given(name)? else { return Ok(None) };
         // `u64::from_str` takes a sign; a number of things has none.
         let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-        match value.parse().ok().filter(|n| digits && (least..=most).contains(n)) {
+        let parsed = value.parse::<u64>();
+        let is_beyond =
+            |error: &std::num::ParseIntError| *error.kind() == IntErrorKind::PosOverflow;
+        if digits && parsed.as_ref().is_err_and(is_beyond) {
+            let message = format!("{} is too large; {most} is the most", quoted(value));
+            return Err(Fault::engine(ErrorKind::InvalidValue, message).on_value(name, value));
+        }
+        match parsed.ok().filter(|n| digits && (least..=most).contains(n)) {
             Some(number) => Ok(Some(number)),
             None if most == u64::MAX => {
                 Err(invalid(name, value, &format!("a whole number, {least} or more")))

@@ -88,7 +88,8 @@ pub(crate) fn layers(routes: Router, app: &Arc<App>) -> Router {
             let message = "a fault of the server; its log says more";
             Fault::new(HttpKind::Internal, message).into_response(Face::Native)
         }))
-        .layer(TraceLayer::new_for_http())
+        // A refusal that is the server's fault is logged where it is rendered, and says why.
+        .layer(TraceLayer::new_for_http().on_failure(()))
 }
 
 /// Refuses what no path can serve, and gives each answer what each must have.

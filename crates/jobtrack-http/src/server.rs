@@ -37,6 +37,9 @@ pub struct ServerOptions {
     pub handshake_time: Duration,
     /// How long a client may take for the head of a request, and may be idle between two: 30 s.
     pub head_time: Duration,
+    /// The same for a client that comes while more than three quarters of the connections are taken,
+    /// so that those who do nothing soon make room: 5 s.
+    pub crowded_head_time: Duration,
     /// How long a client may read nothing of an answer that waits for it: 60 s.
     pub write_pause: Duration,
     /// How long requests may go on after the stop: 10 s.
@@ -49,6 +52,7 @@ impl Default for ServerOptions {
             connections: 256,
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(30),
+            crowded_head_time: Duration::from_secs(5),
             write_pause: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
@@ -101,7 +105,9 @@ async fn run(
     options: ServerOptions,
     shutdown: impl Future<Output = ()>,
 ) {
-    let permits = Arc::new(Semaphore::new(options.connections.max(1)));
+    let most = options.connections.clamp(1, Semaphore::MAX_PERMITS);
+    let permits = Arc::new(Semaphore::new(most));
+    let is_crowded = || permits.available_permits() < most / 4;
     let (stop, stopping) = watch::channel(false);
     let router = router.layer(Extension(Stopping(stopping)));
     let mut connections = Connections::new(router, &options);
@@ -119,7 +125,7 @@ async fn run(
             accepted = accepted => accepted,
             Some(shaken) = handshakes.join_next() => {
                 if let Ok(Some((stream, permit))) = shaken {
-                    connections.start(stream, permit);
+                    connections.start(stream, permit, is_crowded());
                 }
                 continue;
             }
@@ -138,7 +144,7 @@ async fn run(
         // Answers are written in one piece, so there is nothing to gather.
         let _ = stream.set_nodelay(true);
         match &tls {
-            None => connections.start(stream, permit),
+            None => connections.start(stream, permit, is_crowded()),
             Some(tls) => {
                 let handshake = shake_hands(tls.acceptor(), stream, options.handshake_time);
                 handshakes.spawn(async move { Some((handshake.await?, permit)) });
@@ -174,6 +180,8 @@ async fn shake_hands(
 /// The connections that are served.
 struct Connections {
     builder: http1::Builder,
+    /// For connections that come when few are left.
+    crowded: http1::Builder,
     router: Router,
     write_pause: Duration,
     graceful: GracefulShutdown,
@@ -188,8 +196,11 @@ impl Connections {
             .header_read_timeout(options.head_time)
             .max_buf_size(HEAD_BYTES)
             .keep_alive(true);
+        let mut crowded = builder.clone();
+        crowded.header_read_timeout(options.crowded_head_time.min(options.head_time));
         Connections {
             builder,
+            crowded,
             router,
             write_pause: options.write_pause,
             graceful: GracefulShutdown::new(),
@@ -198,14 +209,15 @@ impl Connections {
     }
 
     /// Serves one, which keeps its permit until its end.
-    fn start<S>(&mut self, stream: S, permit: impl Send + 'static)
+    fn start<S>(&mut self, stream: S, permit: impl Send + 'static, is_crowded: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         while self.running.try_join_next().is_some() {}
         let io = Io::new(stream, self.write_pause);
         let service = TowerToHyperService::new(self.router.clone());
-        let connection = self.graceful.watch(self.builder.serve_connection(io, service));
+        let builder = if is_crowded { &self.crowded } else { &self.builder };
+        let connection = self.graceful.watch(builder.serve_connection(io, service));
         self.running.spawn(async move {
             let _permit = permit;
             if let Err(error) = connection.await {

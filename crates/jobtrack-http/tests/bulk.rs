@@ -156,12 +156,15 @@ async fn what_the_engine_cannot_do_for_any_job_is_no_job_s_refusal() {
         "/api/cluster/jobs?action=pause&state=running",
         "/api/cluster/jobs?action=pause&state=running&continue_on_failure=true",
     ] {
-        let (tracker, router) = running(3);
+        let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+        let (tracker, router) = running_in(Arc::clone(&store), 3);
         tracker.close().unwrap();
         let (status, body) = patch(&router, target).await;
         assert_eq!((status, body["error"]["code"].as_str()), (503, Some("458773")), "{body}");
         assert!(body.get("errors").is_none());
-        assert_eq!(count(&tracker, "running"), 3);
+        // A closed tracker answers nothing; what is in its store does.
+        let reopened = Tracker::open(store, tracker.options().clone()).unwrap();
+        assert_eq!(count(&reopened, "running"), 3);
     }
 }
 

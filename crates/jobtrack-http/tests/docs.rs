@@ -1,4 +1,4 @@
-//! The examples of `docs/ontap.md` come out as the page says.
+//! The examples of the pages on HTTP come out as the pages say.
 
 // Tests may unwrap, and the lints see no test in a module that tests share.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -12,7 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use common::{JOBS, tracker, uuid_of};
 use jobtrack::MemoryStore;
-use jobtrack_http::{Options, router};
+use jobtrack_http::{Options, ServerOptions, router, serve};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -62,4 +62,62 @@ async fn every_request_comes_out_as_the_page_says() {
         }
     }
     assert!(requests > 20, "the page has examples");
+}
+
+/// Pastes each block of a page into a shell, beside a server of its own, and looks for what the lines
+/// with a `#` say in the output of the command above them.
+#[cfg(unix)]
+fn paste(page: &str, jobs: &str) {
+    use std::process::Command;
+
+    let path = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut looked_for = 0;
+    for block in text.split("```sh\n").skip(1) {
+        let (block, _) = block.split_once("```").unwrap();
+        let (tracker, _clock) = tracker(MemoryStore::new());
+        let router = router(Arc::clone(&tracker), Options::default());
+        assert_eq!(runtime.block_on(send(&router, "POST", "/v1/import", jobs)).0, 200);
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        runtime.spawn(serve(listener, router, ServerOptions::default(), std::future::pending()));
+        // A mark after each command tells the outputs apart.
+        let lines = block.lines().filter(|line| !line.starts_with("# "));
+        let script: String = lines.map(|line| format!("{line}\necho; echo ----\n")).collect();
+        let script = script.replace("localhost:8080", &address);
+        let ran = Command::new("sh").arg("-c").arg(&script).current_dir(&folder).output().unwrap();
+        let output = String::from_utf8(ran.stdout).unwrap();
+        let mut outputs = output.split("\n----\n");
+        let mut current = "";
+        for line in block.lines() {
+            match line.strip_prefix("# ") {
+                None => current = outputs.next().unwrap(),
+                Some(expected) => {
+                    assert!(current.contains(expected), "{page}: {line}\n{current}\n{script}");
+                    looked_for += 1;
+                }
+            }
+        }
+    }
+    assert!(looked_for > 0, "{page} has examples to paste");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_native_face_s_page_shows_can_be_pasted() {
+    paste("native-api.md", "");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_ontap_face_s_page_shows_can_be_pasted() {
+    paste("ontap.md", JOBS);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_the_query_language_s_page_shows_can_be_pasted() {
+    paste("query-language.md", JOBS);
 }

@@ -137,6 +137,31 @@ fn connections_beyond_the_limit_wait_for_their_turn() {
 }
 
 #[test]
+fn idle_clients_keep_nobody_out_for_long() {
+    let options = ServerOptions {
+        connections: 4,
+        head_time: 10 * LATE,
+        crowded_head_time: SOON,
+        ..ServerOptions::default()
+    };
+    let server = Server::start(Options::default(), options);
+    // One says nothing, the others ask once and keep their connections.
+    let silent = server.connect();
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        idle.push(stream);
+    }
+    // The last of them came when the others had taken all but one.
+    assert_eq!(server.get("/").status, 200);
+    drop((silent, idle));
+}
+
+#[test]
 fn a_client_that_stops_reading_is_let_go() {
     let options = ServerOptions { connections: 1, write_pause: SOON, ..ServerOptions::default() };
     let server = Server::start(Options::default(), options);

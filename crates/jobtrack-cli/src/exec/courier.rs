@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use jobtrack::{Action, JobId};
+use jobtrack::{Action, Cause, JobId};
 use serde_json::{Value, json};
 
 use super::Event;
@@ -87,7 +87,10 @@ impl Round {
                 Ok(Word::Halted(is_halted)) => self.is_halted = is_halted,
                 Ok(Word::Ended(body)) => {
                     self.end(&body);
-                    let _ = self.events.send(Event::Told);
+                    let events = self.events.clone();
+                    // The program ends once it is told, and a store is closed before.
+                    drop(self);
+                    let _ = events.send(Event::Told);
                     return;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -135,7 +138,7 @@ impl Round {
         let asked = record.text("requested.action");
         let asked = Action::ALL.iter().find(|action| action.as_str() == asked).copied();
         if let Some(action) = asked.filter(|_| asked != self.passed_on) {
-            let _ = self.events.send(Event::Asked(action));
+            let _ = self.events.send(Event::Asked(action, canceled_by(record)));
         }
         self.passed_on = asked;
     }
@@ -202,6 +205,18 @@ impl Round {
     fn change(&self, verb: &str, body: &Value) -> Result<Record, Failed> {
         self.courier.target.change(self.courier.id, verb, body)
     }
+}
+
+/// What the end says of a cancel that was asked: by whom and why, as the engine says it.
+fn canceled_by(record: &Record) -> String {
+    let mut said = Cause::Canceled.default_message().to_owned();
+    for (word, name) in [(" by ", "requested.by"), (": ", "requested.reason")] {
+        let value = record.text(name);
+        if !value.is_empty() {
+            said.push_str(&format!("{word}{value}"));
+        }
+    }
+    said
 }
 
 /// What is refused needs no second try: it is so already, or somebody asked for the opposite.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use jobtrack::{Action, NewJob};
+use jobtrack::{Action, Cause, NewJob};
 use jobtrack_http::parse_span;
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -67,8 +67,8 @@ pub(crate) struct Arguments {
 enum Event {
     /// A signal to this program.
     Signal(i32),
-    /// An operator asks something of the job.
-    Asked(Action),
+    /// An operator asks something of the job, and what to say of it if it is a cancel.
+    Asked(Action, String),
     /// The command has exited; it is not reaped yet, so its number is still its own.
     Exited,
     /// One of its two outputs has ended.
@@ -133,6 +133,8 @@ fn new_job(arguments: &Arguments) -> NewJob {
 
 /// Bytes of a description, as the engine's limit has it.
 const DESCRIPTION: usize = 1_024;
+/// Bytes of a message, likewise.
+const MESSAGE: usize = 4_096;
 
 fn watch_signals(events: Sender<Event>) -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
@@ -180,52 +182,54 @@ struct Supervisor {
 /// How the command ended, and whether it was told to.
 struct Ended {
     status: Status,
-    is_canceled: bool,
+    /// Who canceled it, and why, in words; None unless somebody did.
+    canceled: Option<String>,
 }
 
 // How long a process may take is no time of a job.
 #[allow(clippy::disallowed_methods)]
 impl Supervisor {
     fn until_exit(mut self, inbox: &Receiver<Event>) -> Result<Ended, Failed> {
-        let mut is_canceled = false;
+        let mut canceled: Option<String> = None;
         let mut outputs = 2;
         let mut exited_at: Option<Instant> = None;
         while exited_at.is_none() || outputs > 0 {
             let linger = exited_at.and_then(|at| at.checked_add(LINGER));
             match next(inbox, self.kill_at.or(linger)) {
                 Next::Event(Event::Signal(signal)) => {
-                    if is_canceled {
+                    if canceled.is_some() {
                         // Asked twice, and by who sits here: no more patience.
                         self.group.kill();
                     } else {
                         let name = child::signal_name(signal);
-                        let _ = self.words.send(Word::Canceled(format!("{name} at the command")));
-                        is_canceled = true;
+                        let reason = format!("{name} at the command");
+                        canceled = Some(format!("{}: {reason}", Cause::Canceled.default_message()));
+                        let _ = self.words.send(Word::Canceled(reason));
                         self.terminate();
                     }
                 }
-                Next::Event(Event::Asked(Action::Cancel)) if !is_canceled => {
-                    is_canceled = true;
+                Next::Event(Event::Asked(Action::Cancel, said)) if canceled.is_none() => {
+                    canceled = Some(said);
                     self.terminate();
                 }
-                Next::Event(Event::Asked(Action::Pause)) if !is_canceled => {
+                Next::Event(Event::Asked(Action::Pause, _)) if canceled.is_none() => {
                     self.group.stop();
                     let _ = self.words.send(Word::Halted(true));
                 }
-                Next::Event(Event::Asked(Action::Resume)) if !is_canceled => {
+                Next::Event(Event::Asked(Action::Resume, _)) if canceled.is_none() => {
                     self.group.go_on();
                     let _ = self.words.send(Word::Halted(false));
                 }
                 Next::Event(Event::Exited) => exited_at = Some(Instant::now()),
                 Next::Event(Event::OutputEnded) => outputs -= 1,
-                Next::Event(Event::Asked(_) | Event::Told) => {}
+                Next::Event(Event::Asked(..) | Event::Told) => {}
                 Next::TimeUp if self.kill_at.take().is_some() => self.group.kill(),
                 // What it left behind still holds its output; it is not waited for.
                 Next::TimeUp => break,
                 Next::Nobody => break,
             }
         }
-        Ok(Ended { status: self.group.reap()?, is_canceled })
+        Ok(Ended { status: self.group.reap()?, canceled })
     }
 
     fn terminate(&mut self) {
@@ -290,7 +294,11 @@ impl Ended {
             None => how,
         };
         // The worker's own word, since a request that never reached the server is not there.
-        let cause = self.is_canceled.then_some("canceled");
+        let cause = self.canceled.as_ref().map(|_| Cause::Canceled.as_str());
+        let message = match self.canceled {
+            Some(said) => output::shortened(&format!("{said} ({message})"), MESSAGE),
+            None => message,
+        };
         let body = json!({"state": "failure", "code": code, "message": message, "cause": cause});
         End { body, exit: Exit::Command(code), complaint: None }
     }

@@ -31,6 +31,24 @@ pub(crate) struct OutputArguments {
     color: When,
 }
 
+/// How to print a job that a command has changed, if it is to be printed.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct ChangedArguments {
+    /// Print nothing; the exit status says whether it is done
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+impl ChangedArguments {
+    /// Prints the job as it stands now.
+    pub(crate) fn job(self, record: &Record) -> Result<(), Failed> {
+        if self.quiet { Ok(()) } else { self.output.output().job(record, false) }
+    }
+}
+
 /// The forms in which jobs are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {

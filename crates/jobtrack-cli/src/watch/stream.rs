@@ -54,8 +54,34 @@ pub(super) fn stream(
     }
 }
 
-/// An event as a line: what happened, where it stands, and the job or what is left of it.
+/// An event as a line: what happened, where it stands, and the job or what is left of it; of a gap,
+/// which is of no job, the revision up to which nothing can be told.
 fn line(event: &Event, position: Option<&str>) -> Result<Value, Failed> {
     let data: Value = serde_json::from_str(&event.data)?;
+    if event.name == "gap" {
+        let revision = data.get("revision");
+        return Ok(json!({ "event": event.name, "position": position, "revision": revision }));
+    }
     Ok(json!({ "event": event.name, "position": position, "job": data }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_has_a_revision_and_no_job() {
+        let line = |name: &str, data: &str| {
+            let event = Event { name: name.to_owned(), data: data.to_owned() };
+            line(&event, Some("1-5")).unwrap().to_string()
+        };
+        assert_eq!(
+            line("gap", r#"{"revision": "1-5"}"#),
+            r#"{"event":"gap","position":"1-5","revision":"1-5"}"#
+        );
+        assert_eq!(
+            line("in", r#"{"uuid": "a"}"#),
+            r#"{"event":"in","position":"1-5","job":{"uuid":"a"}}"#
+        );
+    }
 }

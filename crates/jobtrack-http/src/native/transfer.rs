@@ -34,7 +34,8 @@ const PIECES: usize = 2;
 pub(super) async fn import(app: Arc<App>, parts: &Parts, mut content: Body) -> Answer {
     let params = Params::parse(parts.uri.query())?;
     params.only(&["retain", "on_bad"])?;
-    let retain = params.given("retain")?.map(parse_span).transpose()?;
+    let retain = params.given("retain")?.map(parse_span).transpose();
+    let retain = retain.map_err(|error| error.with_field("retain"))?;
     let stop = match params.given("on_bad")? {
         None | Some("skip") => false,
         Some("fail") => true,

@@ -57,7 +57,7 @@ pub(super) fn action(params: &Params) -> Result<Action, Fault> {
 /// The body of a PATCH says nothing: no field of a job can be changed here.
 pub(super) fn expect_no_fields(content: &[u8]) -> Result<(), Fault> {
     let body: serde_json::Value =
-        body::parse(content).map_err(|fault| fault.into_http(HttpKind::InvalidJson))?;
+        body::parse_any(content).map_err(|fault| fault.into_http(HttpKind::InvalidJson))?;
     let members = match body {
         serde_json::Value::Object(members) => members,
         serde_json::Value::Array(_) => {

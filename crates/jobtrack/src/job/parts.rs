@@ -322,7 +322,7 @@ pub(crate) mod seconds {
         let seconds = f64::deserialize(deserializer)?;
         from_seconds(seconds).ok_or_else(|| {
             serde::de::Error::custom(format!(
-                "{seconds} is no retention; write seconds from 0 to {RETENTION_SECONDS}"
+                "{seconds:?} is no retention; write seconds from 0 to {RETENTION_SECONDS}"
             ))
         })
     }
