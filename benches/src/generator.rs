@@ -189,10 +189,13 @@ fn run(random: &mut Random, job: &mut JobParts, template: Template, number: u64,
     }
 }
 
+/// Lets the job end; its retention counts from there, as it does for one that ends in a tracker.
 fn end(job: &mut JobParts, started: u64, ended: u64) {
     job.start_time = Some(instant(started));
     job.end_time = Some(instant(ended));
     job.update_time = instant(ended);
+    job.retained_from = Some(instant(ended));
+    job.expire_time = Some(instant(ended).saturating_add(job.retention));
 }
 
 fn fail(random: &mut Random, job: &mut JobParts, template: Template, number: u64) {

@@ -1,5 +1,5 @@
-//! What the benches and the figures share: realistic jobs, the queries asked of them, and a tracker
-//! that holds them.
+//! What the benches, the figures and the comparison share: realistic jobs, the queries asked of them
+//! (with the same in SQL), and a tracker that holds them.
 //!
 //! Nothing here asserts how fast anything is. It only makes sure that whoever speaks of a figure can
 //! make it again: the jobs come from a seed, and each query class has a name.
@@ -8,12 +8,14 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 mod generator;
+mod process;
 mod queries;
 mod random;
 mod vocabulary;
 mod world;
 
 pub use generator::{Jobs, WINDOW_END};
-pub use queries::{Asked, QueryClass, query_classes};
+pub use process::{grouped, grouped_whole, progress_bar, resident, run_apart};
+pub use queries::{Asked, QueryClass, Sql, query_classes, state_number};
 pub use random::Random;
 pub use world::{BenchClock, Meter, MeteredStore, NullStore, import, tracker_with};

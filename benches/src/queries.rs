@@ -1,11 +1,21 @@
-//! The main classes of queries, each by name.
+//! The main classes of queries, each by name, with the SQL that asks the same.
 
-use jobtrack::{Expr, JobId, JobParts, Names, Order, PageToken, Query, Tracker};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::generator::WINDOW_END;
+use jobtrack::{
+    Budget, Expr, Job, JobId, Names, Order, PageToken, Query, State, Timestamp, Tracker,
+};
+
+use crate::generator::{Jobs, WINDOW_END};
+use crate::random::Random;
 
 /// Records of a page.
 const PAGE: usize = 100;
+/// Of how many jobs one is got, in turn, so that not always the same one is at hand.
+const IDS: usize = 4_096;
+/// So long that no query is cut short by it: what is slow must be measured, not refused.
+const PATIENCE: Duration = Duration::from_secs(86_400);
 
 /// One class of queries, with the query that stands for it.
 #[derive(Debug, Clone)]
@@ -14,32 +24,63 @@ pub struct QueryClass {
     pub name: &'static str,
     /// What is asked.
     pub asked: Asked,
+    /// The same, for SQLite.
+    pub sql: Sql,
 }
 
 /// What is asked of the tracker.
 #[derive(Debug, Clone)]
 pub enum Asked {
-    /// One job.
-    Get(JobId),
+    /// One of these jobs, each in its turn.
+    Get(Vec<JobId>),
     /// A page of jobs.
     Page(Query),
     /// How many jobs.
     Count(Query),
+    /// How many jobs of each kind in each state.
+    Counts,
+}
+
+/// What is asked of SQLite, on a table of one row a job: times in microseconds, texts that are
+/// unset as NULL, states as [`state_number`] has them. A get and the counts need neither part.
+///
+/// A tracker lets ties go by uuid. Where an index of SQLite gives the order, ties go as they stand
+/// in the index, by `id`: going by uuid would cost it a sort of every page. That is the same as
+/// long as no two jobs of a page have the same time, to the microsecond.
+#[derive(Debug, Clone, Default)]
+pub struct Sql {
+    /// What stands after WHERE, if anything.
+    pub filter: String,
+    /// What stands after ORDER BY.
+    pub order: String,
+}
+
+/// The number under which SQLite keeps a state: its place in the alphabet, which is its order.
+pub fn state_number(state: State) -> i64 {
+    match state {
+        State::Failure => 0,
+        State::Paused => 1,
+        State::Queued => 2,
+        State::Running => 3,
+        State::Success => 4,
+    }
 }
 
 impl QueryClass {
-    /// Asks, and returns how many jobs came back or were counted.
+    /// Asks for the `turn`th time, and returns how many jobs came back or were counted.
     ///
     /// # Panics
     ///
     /// If the query is refused.
-    pub fn ask(&self, tracker: &Tracker) -> u64 {
+    pub fn ask(&self, tracker: &Tracker, turn: usize) -> u64 {
         match &self.asked {
-            Asked::Get(id) => {
-                u64::from(tracker.get(*id).expect("the job is there").job.uuid == *id)
+            Asked::Get(ids) => {
+                let id = ids[turn % ids.len()];
+                u64::from(tracker.get(id).expect("the job is there").job.uuid == id)
             }
             Asked::Page(query) => tracker.query(query).expect("a page").jobs.len() as u64,
             Asked::Count(query) => tracker.count(query).expect("a count").count,
+            Asked::Counts => tracker.counts().expect("counts").total(),
         }
     }
 }
@@ -50,62 +91,133 @@ impl QueryClass {
 ///
 /// If the tracker does not hold them, or there are too few of them to find an example of each kind
 /// among them (a thousand will do).
-pub fn query_classes(tracker: &Tracker, jobs: &[JobParts]) -> Vec<QueryClass> {
-    // A second in the last days, so that the range is neither empty nor everything.
-    let recent = |days: i64| {
-        let micros = WINDOW_END.as_micros() - days * 86_400_000_000;
-        jobtrack::Timestamp::from_micros(micros).expect("within the window").to_string()
-    };
-    let range = format!("{}..{}", recent(9), recent(3));
-    let middle = &jobs[jobs.len() / 2];
-    let rare = rare_substring(jobs);
-    let code = most_common_code(jobs);
+pub fn query_classes(tracker: &Tracker, jobs: &Jobs) -> Vec<QueryClass> {
+    let Examples { count: jobs, ids, code, rare } = Examples::among(jobs.clone());
+    // Whole seconds in the last days, so that the range is neither empty nor everything. A time
+    // written without a fraction means its whole second.
+    let (from, until) = (days_ago(9), days_ago(3));
+    let range = format!("{from}..{until}");
+    let [from_micros, until_micros] = [from, until].map(Timestamp::as_micros);
+    let range_sql = format!("start_time BETWEEN {from_micros} AND {}", until_micros + 999_999);
+    let and = |one: &str, other: &str| format!("{one} AND {other}");
 
-    let by_start = "start_time desc";
-    let mut classes = vec![
-        class("get by uuid", Asked::Get(middle.uuid)),
-        page("one state, by start", &[("state", "running")], by_start),
-        page("state and code, by end", &[("state", "failure"), ("code", &code)], "end_time desc"),
-        count("count of a state", &[("state", "success")]),
-        count("count with a wildcard", &[("description", "*snap*")]),
+    let by_start = ("start_time desc", "start_time DESC, id DESC");
+    let by_end = ("end_time desc", "end_time DESC, id DESC");
+    let snap = ("description", "*snap*");
+    let snap_sql = "description GLOB '*snap*'";
+    let not_success = ("state", "!success");
+    let not_success_sql = "state <> 4";
+    vec![
+        class("get by uuid", Asked::Get(ids), "", ""),
+        page("one state, by start", &[("state", "running")], by_start, "state = 3"),
+        page(
+            "rare state, by start",
+            &[("state", "paused")],
+            ("start_time", "start_time, id"),
+            "state = 1",
+        ),
+        page(
+            "state and code, by end",
+            &[("state", "failure"), ("code", &code)],
+            by_end,
+            &format!("state = 0 AND code = {code}"),
+        ),
+        half_way(tracker, jobs),
+        class("counts by kind and state", Asked::Counts, "", ""),
+        count("count of a state", &[("state", "success")], "state = 4"),
+        count(
+            "count of a state in a range",
+            &[("state", "success"), ("start_time", &range)],
+            &and("state = 4", &range_sql),
+        ),
+        count("count with a wildcard", &[snap], snap_sql),
         count(
             "count of a negation and a wildcard",
-            &[("state", "!success"), ("description", "*snap*")],
+            &[not_success, snap],
+            &and(not_success_sql, snap_sql),
         ),
-        page("everything, by description", &[], "description"),
+        page(
+            "everything, by description",
+            &[],
+            ("description", "description NULLS LAST, uuid"),
+            "",
+        ),
+        page(
+            "everything, by two keys",
+            &[],
+            ("message,end_time desc", "message NULLS LAST, end_time DESC, uuid"),
+            "",
+        ),
+        page(
+            "one state, by description",
+            &[("state", "success")],
+            ("description", "description NULLS LAST, uuid"),
+            "state = 4",
+        ),
         page(
             "two keys",
-            &[("start_time", &format!(">{}", recent(9))), ("code", ">=100")],
-            "code desc,start_time",
+            &[("start_time", &format!(">{from}")), ("code", ">=100")],
+            ("code desc,start_time", "code DESC, start_time, uuid"),
+            &format!("start_time > {} AND code >= 100", from_micros + 999_999),
         ),
-        page("wildcard, by start", &[("description", "*snap*")], by_start),
-        page("rare substring", &[("description", &rare)], ""),
-        page("range and negation", &[("start_time", &range), ("state", "!success")], by_start),
-        count("count of a range and a negation", &[("start_time", &range), ("state", "!success")]),
+        page("wildcard, by start", &[snap], by_start, snap_sql),
+        page(
+            "rare substring",
+            &[("description", &format!("*{rare}*"))],
+            ("", "uuid"),
+            &format!("description GLOB '*{rare}*'"),
+        ),
+        page(
+            "range and negation",
+            &[("start_time", &range), not_success],
+            by_start,
+            &and(&range_sql, not_success_sql),
+        ),
+        count(
+            "count of a range and a negation",
+            &[("start_time", &range), not_success],
+            &and(&range_sql, not_success_sql),
+        ),
         page(
             "states or, wildcards or, by message",
             &[("state", "queued|failure"), ("description", "*snap*|*scheduled")],
-            "message",
+            ("message", "message NULLS LAST, uuid"),
+            "state IN (2, 0) AND (description GLOB '*snap*' OR description GLOB '*scheduled')",
         ),
-        page("unset", &[("start_time", "null")], "create_time"),
-        page("label", &[("labels.tier", "gold")], "end_time desc"),
-        page("nothing matches", &[("description", "No job is called so")], by_start),
-        page("everything matches", &[("description", "*")], ""),
-    ];
-    classes.push(half_way(tracker, jobs.len()));
-    classes
+        page(
+            "unset",
+            &[("start_time", "null")],
+            ("create_time", "create_time, uuid"),
+            "start_time IS NULL",
+        ),
+        page("label", &[("labels.tier", "gold")], by_end, "labels ->> 'tier' = 'gold'"),
+        page(
+            "nothing matches",
+            &[("description", "No job is called so")],
+            by_start,
+            "description = 'No job is called so'",
+        ),
+        page("everything matches", &[("description", "*")], ("", "uuid"), "description GLOB '*'"),
+    ]
 }
 
-fn class(name: &'static str, asked: Asked) -> QueryClass {
-    QueryClass { name, asked }
+fn class(name: &'static str, asked: Asked, filter: &str, order: &str) -> QueryClass {
+    let sql = Sql { filter: filter.to_owned(), order: order.to_owned() };
+    QueryClass { name, asked, sql }
 }
 
-fn page(name: &'static str, filters: &[(&str, &str)], order: &str) -> QueryClass {
-    class(name, Asked::Page(query(filters, order)))
+fn page(
+    name: &'static str,
+    filters: &[(&str, &str)],
+    (order, order_sql): (&str, &str),
+    filter_sql: &str,
+) -> QueryClass {
+    class(name, Asked::Page(query(filters, order)), filter_sql, order_sql)
 }
 
-fn count(name: &'static str, filters: &[(&str, &str)]) -> QueryClass {
-    class(name, Asked::Count(Query { max_records: None, ..query(filters, "") }))
+fn count(name: &'static str, filters: &[(&str, &str)], filter_sql: &str) -> QueryClass {
+    let query = Query { max_records: None, ..query(filters, "") };
+    class(name, Asked::Count(query), filter_sql, "")
 }
 
 fn query(filters: &[(&str, &str)], order: &str) -> Query {
@@ -117,48 +229,100 @@ fn query(filters: &[(&str, &str)], order: &str) -> Query {
         "" => Order::default(),
         text => Order::parse(text, Names::Native).expect("an order that is right"),
     };
-    Query { filter, order, max_records: Some(PAGE), ..Query::default() }
+    let budget = Budget { soft: PATIENCE, hard: PATIENCE };
+    Query { filter, order, max_records: Some(PAGE), budget, ..Query::default() }
+}
+
+fn days_ago(days: i64) -> Timestamp {
+    let micros = WINDOW_END.as_micros() - days * 86_400_000_000;
+    Timestamp::from_micros(micros).expect("within the window")
 }
 
 /// The page in the middle of everything in order of start, where keyset paging must not be slower
 /// than at the beginning.
 fn half_way(tracker: &Tracker, jobs: usize) -> QueryClass {
     let wanted = query(&[], "start_time desc");
-    let mut left = jobs / 2;
-    let mut after: Option<PageToken> = None;
-    while left > 0 {
-        let records = left.min(jobtrack::limits::PAGE_RECORDS);
-        let way = Query { max_records: Some(records), after, ..wanted.clone() };
+    let (job, after) = place(tracker, &wanted, jobs / 2);
+    let start = job.start_time().expect("half of all have started").as_micros();
+    let uuid: String = job.uuid.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    // Which jobs have no start, and so come last, is another page's affair.
+    let id = format!("SELECT id FROM job WHERE uuid = x'{uuid}'");
+    let filter = format!("(start_time, id) < ({start}, ({id}))");
+    let asked = Asked::Page(Query { after: Some(after), ..wanted });
+    class("page half way, by start", asked, &filter, "start_time DESC, id DESC")
+}
+
+/// The job that is so far into the answer, from 1, and the token of the page that ends with it.
+fn place(tracker: &Tracker, wanted: &Query, at: usize) -> (std::sync::Arc<Job>, PageToken) {
+    let first = (at - 1).min(jobtrack::limits::OFFSET_RECORDS);
+    let mut way = Query { offset: first, max_records: Some(1), ..wanted.clone() };
+    let mut left = at - first;
+    loop {
         let page = tracker.query(&way).expect("a page on the way");
-        assert_eq!(page.jobs.len(), records, "the tracker holds the jobs");
-        left -= records;
-        after = page.next;
+        left -= page.jobs.len();
+        let next = page.next.expect("the tracker holds the jobs");
+        if left == 0 {
+            return (page.jobs.last().expect("it is not empty").clone(), next);
+        }
+        let records = left.min(jobtrack::limits::PAGE_RECORDS);
+        way = Query { after: Some(next), offset: 0, max_records: Some(records), ..way };
     }
-    class("page half way, by start", Asked::Page(Query { after, ..wanted }))
 }
 
-/// A pattern with seven digits out of the variable part of one description.
-fn rare_substring(jobs: &[JobParts]) -> String {
-    let mark = " of request ";
-    let descriptions = jobs.iter().skip(jobs.len() / 2).map(|job| &job.description);
-    let (_, digits) = descriptions
-        .filter_map(|text| text.split_once(mark))
-        .next()
-        .expect("a description with one");
-    format!("*{}*", &digits[5..12])
+/// What the jobs have that the queries ask for.
+struct Examples {
+    count: usize,
+    ids: Vec<JobId>,
+    /// The commonest code.
+    code: String,
+    /// Seven digits out of the variable part of one description.
+    rare: String,
 }
 
-fn most_common_code(jobs: &[JobParts]) -> String {
-    let mut counts = std::collections::BTreeMap::<i64, usize>::new();
-    for job in jobs.iter().filter(|job| job.code != 0) {
-        *counts.entry(job.code).or_default() += 1;
+impl Examples {
+    fn among(jobs: Jobs) -> Self {
+        let count = jobs.size_hint().0;
+        let mut ids = Vec::new();
+        let mut codes = BTreeMap::<i64, usize>::new();
+        let mut rare = None;
+        for (n, job) in jobs.enumerate() {
+            if n.is_multiple_of((count / IDS).max(1)) {
+                ids.push(job.uuid);
+            }
+            if job.code != 0 {
+                *codes.entry(job.code).or_default() += 1;
+            }
+            if n >= count / 2
+                && rare.is_none()
+                && let Some((_, digits)) = job.description.split_once(" of request ")
+            {
+                rare = Some(digits[5..12].to_owned());
+            }
+        }
+        shuffle(&mut ids);
+        let commonest = codes.into_iter().max_by_key(|(_, count)| *count);
+        let (code, _) = commonest.expect("a failure");
+        Examples {
+            count,
+            ids,
+            code: code.to_string(),
+            rare: rare.expect("a description of a request"),
+        }
     }
-    let commonest = counts.into_iter().max_by_key(|(_, count)| *count);
-    commonest.expect("a failure").0.to_string()
+}
+
+fn shuffle(ids: &mut [JobId]) {
+    let mut random = Random::new(1);
+    for n in (1..ids.len()).rev() {
+        let other = random.below(n as u64 + 1);
+        ids.swap(n, usize::try_from(other).unwrap_or(0));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jobtrack::JobParts;
+
     use super::*;
     use crate::tracker_with;
 
@@ -169,9 +333,9 @@ mod tests {
         let of =
             |test: &dyn Fn(&JobParts) -> bool| jobs.iter().filter(|job| test(job)).count() as u64;
         let snap = |job: &JobParts| job.description.contains("snap");
-        let is_success = |job: &JobParts| job.state == jobtrack::State::Success;
-        for class in query_classes(&tracker, &jobs) {
-            let found = class.ask(&tracker);
+        let is_success = |job: &JobParts| job.state == State::Success;
+        for class in query_classes(&tracker, &Jobs::new(1, 3_000)) {
+            let found = class.ask(&tracker, 0);
             let expected = match class.name {
                 "get by uuid" | "rare substring" => 1..=1,
                 "nothing matches" => 0..=0,
@@ -182,7 +346,11 @@ mod tests {
                     both..=both
                 }
                 "count of a range and a negation" => 1..=of(&|job| !is_success(job)) - 1,
+                "count of a state in a range" => 1..=of(&is_success) - 1,
+                "counts by kind and state" => 3_000..=3_000,
                 "everything, by description"
+                | "everything, by two keys"
+                | "one state, by description"
                 | "everything matches"
                 | "wildcard, by start"
                 | "label"

@@ -17,28 +17,38 @@ use crate::generator::{Jobs, WINDOW_END};
 const IMPORT_BATCH: usize = 1_000;
 
 /// A clock that runs as the machine's does, but from the end of the generated jobs' window, so that
-/// the same jobs are equally old on every day.
-#[derive(Debug, Clone, Default)]
-pub struct BenchClock(SystemClock);
+/// the same jobs are equally old on every day; and that can be moved forward, so that expiry can be
+/// measured without waiting for it.
+#[derive(Debug, Default)]
+pub struct BenchClock {
+    clock: SystemClock,
+    ahead_micros: AtomicU64,
+}
 
 impl Clock for BenchClock {
     fn wall(&self) -> Timestamp {
-        WINDOW_END.saturating_add(self.0.monotonic())
+        WINDOW_END.saturating_add(self.monotonic())
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.monotonic()
+        let ahead = Duration::from_micros(self.ahead_micros.load(Ordering::Relaxed));
+        self.clock.monotonic() + ahead
     }
 
     fn new_id(&self) -> Uuid {
-        self.0.new_id()
+        self.clock.new_id()
     }
 }
 
 impl BenchClock {
-    /// The options of a tracker that goes by this clock.
+    /// The options of a tracker that goes by such a clock.
     pub fn options() -> Options {
         Options { clock: Arc::new(BenchClock::default()), ..Options::default() }
+    }
+
+    /// Moves it forward by so many whole seconds.
+    pub fn advance(&self, seconds: u64) {
+        self.ahead_micros.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
 }
 

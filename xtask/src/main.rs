@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 mod arguments;
+mod compare;
 mod figures;
 mod fuzz;
 mod layers;
@@ -26,6 +27,8 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
   fuzz [--seconds N] [TARGET...]     each fuzz target, or those named, for N seconds (600)
   figures [--jobs N] [--rounds N] [--json]
                                      memory per job and changes per second, measured in release
+  compare [--jobs N,...] [--classes TEXT,...] [--seconds S] [--json] [--plot DIR]
+                                     jobtrack beside SQLite: queries, changes, memory (--help tells)
   deny                               licences, sources and bans of all dependencies (deny.toml)
   help                               this text
 ";
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Some("test") => test::test(&rest),
         Some("fuzz") => fuzz::campaign(&rest),
         Some("figures") => figures::figures(&rest),
+        Some("compare") => compare::compare(&rest),
         Some("deny") => deny(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -12,11 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jobtrack::{Command, Durability, JobId, NewJob, Options, Store, Success, Tracker};
-use jobtrack_benches::{Jobs, Meter, MeteredStore, NullStore};
+use jobtrack_benches::{Jobs, Meter, MeteredStore, NullStore, progress_bar};
 use jobtrack_redb::RedbStore;
 
 use crate::floor;
-use crate::memory::progress_bar;
 use crate::report::{Beside, Figure};
 
 const SEED: u64 = 2;

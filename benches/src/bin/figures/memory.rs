@@ -5,13 +5,10 @@
 //! batch at a time and are not kept.
 
 use std::fmt;
-use std::process::{Command, Stdio};
 use std::str::FromStr;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use jobtrack::{MemoryStore, Tracker};
-use jobtrack_benches::{BenchClock, Jobs, NullStore, import};
+use jobtrack_benches::{BenchClock, Jobs, NullStore, import, progress_bar, resident, run_apart};
 
 use crate::report::Figure;
 
@@ -61,15 +58,7 @@ pub(crate) fn figures(jobs: usize) -> Vec<Figure> {
 }
 
 fn measure_apart(held: Held, jobs: usize) -> u64 {
-    let this = std::env::current_exe().expect("a program knows its file");
-    let child = Command::new(this)
-        .arg(format!("--measure={held}"))
-        .arg(format!("--jobs={jobs}"))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("this program can be run once more");
-    assert!(child.status.success(), "measuring {held} failed: {}", child.status);
-    let text = String::from_utf8_lossy(&child.stdout);
+    let text = run_apart(&[format!("--measure={held}"), format!("--jobs={jobs}")]);
     text.trim().parse().expect("the child prints a number")
 }
 
@@ -89,22 +78,4 @@ pub(crate) fn bytes_held(held: Held, jobs: usize) -> u64 {
     let counted = tracker.counts().map_or(0, |counts| counts.total());
     assert_eq!(counted, jobs as u64, "every job is there");
     after.saturating_sub(before)
-}
-
-/// Bytes of this process that are in memory.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("memory is measured on Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    let kibibytes: u64 = kibibytes.and_then(|text| text.parse().ok()).expect("VmRSS is in kB");
-    kibibytes * 1_024
-}
-
-/// A bar on standard error, which hides itself where that is no terminal.
-pub(crate) fn progress_bar(length: u64, what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
-        .expect("the template is right");
-    let bar = ProgressBar::new(length).with_style(style).with_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

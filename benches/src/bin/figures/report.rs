@@ -1,5 +1,6 @@
 //! Figures for people and for programs.
 
+use jobtrack_benches::grouped;
 use serde_json::json;
 
 /// One figure.
@@ -56,32 +57,5 @@ pub(crate) fn print_table(figures: &[Figure]) {
                 );
             }
         }
-    }
-}
-
-/// A number as people read it: no fraction where that is noise, commas between thousands.
-fn grouped(value: f64) -> String {
-    if value < 100.0 {
-        return format!("{value:.1}");
-    }
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let shown: Vec<_> = [0.0, 7.25, 100.4, 1_234.5, 1e6].map(grouped).into();
-        assert_eq!(shown, ["0.0", "7.2", "100", "1,234", "1,000,000"]);
     }
 }

@@ -1,0 +1,169 @@
+//! A plot of cost against size, one panel a class, as SVG written by hand.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use jobtrack_benches::grouped_whole;
+
+use crate::line::{Line, Of};
+use crate::table::{by_class, point, span};
+
+/// The file that the plot is written to.
+const FILE: &str = "cost.svg";
+const COLUMNS: usize = 4;
+const PANEL: (f64, f64) = (260.0, 190.0);
+/// From the panel's edges to its axes: left, top, right, bottom.
+const MARGINS: (f64, f64, f64, f64) = (52.0, 30.0, 28.0, 34.0);
+const HEAD: f64 = 56.0;
+/// What is drawn: name, colour, dashes, figure.
+type Series = (&'static str, &'static str, &'static str, fn(&Line) -> Option<u64>);
+const SERIES: &[Series] = &[
+    ("jobtrack", "#0a6", "", |line| line.jobtrack_p50_ns),
+    ("SQLite", "#c40", "", |line| line.sqlite_p50_ns),
+    ("floor", "#999", "3 3", |line| line.floor_p50_ns),
+];
+
+/// Writes the plot into this folder, which is made if need be.
+pub(crate) fn write(lines: &[Line], folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join(FILE), svg(lines))
+}
+
+fn svg(lines: &[Line]) -> String {
+    let panels: Vec<_> = by_class(lines)
+        .into_iter()
+        .filter(|(_, lines)| lines.iter().any(|line| line.of != Of::Memory))
+        .collect();
+    #[allow(clippy::cast_precision_loss)] // Some dozens.
+    let size = (PANEL.0 * COLUMNS as f64, HEAD + PANEL.1 * panels.len().div_ceil(COLUMNS) as f64);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" \
+         font-family=\"sans-serif\" font-size=\"10\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <text x=\"12\" y=\"22\" font-size=\"14\">Median cost against the number of jobs, both \
+         logarithmic</text>\n",
+        size.0, size.1
+    );
+    let mut x = 12.0;
+    for (name, colour, dashes, _) in SERIES {
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x} 40h24\" stroke=\"{colour}\" stroke-width=\"2\" \
+             stroke-dasharray=\"{dashes}\"/><text x=\"{}\" y=\"43\">{name}</text>",
+            x + 30.0
+        );
+        x += 100.0;
+    }
+    for (n, (class, lines)) in panels.iter().enumerate() {
+        #[allow(clippy::cast_precision_loss)] // Some dozens.
+        let at = (PANEL.0 * (n % COLUMNS) as f64, HEAD + PANEL.1 * (n / COLUMNS) as f64);
+        panel(&mut svg, at, class, lines);
+    }
+    svg + "</svg>\n"
+}
+
+/// One class: decades as a grid, a line a side.
+fn panel(svg: &mut String, at: (f64, f64), class: &str, lines: &[&Line]) {
+    let series: Vec<(&Series, Vec<(f64, f64)>)> = SERIES
+        .iter()
+        .map(|series| {
+            let points = lines.iter().filter_map(|line| Some(point(line.jobs, series.3(line)?)));
+            (series, points.collect())
+        })
+        .collect();
+    let all = || series.iter().flat_map(|(_, points)| points);
+    let across = decades(all().map(|point| point.0));
+    let up = decades(all().map(|point| point.1));
+    let (left, top) = (at.0 + MARGINS.0, at.1 + MARGINS.1);
+    let (width, height) = (PANEL.0 - MARGINS.0 - MARGINS.2, PANEL.1 - MARGINS.1 - MARGINS.3);
+    let place = |point: &(f64, f64)| {
+        let part =
+            |of: f64, (from, until): (i32, i32)| (of - f64::from(from)) / f64::from(until - from);
+        (left + width * part(point.0, across), top + height * (1.0 - part(point.1, up)))
+    };
+    let _ = writeln!(
+        svg,
+        "<text x=\"{}\" y=\"{}\" font-size=\"11\" font-weight=\"bold\">{class}</text>",
+        at.0 + 12.0,
+        top - 10.0
+    );
+    let power = |exponent: i32| 10_u64.saturating_pow(exponent.unsigned_abs());
+    for decade in across.0..=across.1 {
+        let (x, _) = place(&(f64::from(decade), f64::from(up.0)));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{x:.1} {top}v{height}\" stroke=\"#ddd\"/><text x=\"{x:.1}\" y=\"{}\" \
+             text-anchor=\"middle\">{}</text>",
+            top + height + 15.0,
+            grouped_whole(power(decade))
+        );
+    }
+    for decade in up.0..=up.1 {
+        let (_, y) = place(&(f64::from(across.0), f64::from(decade)));
+        let label = span(Some(power(decade))).replace(".00 ", " ").replace(".0 ", " ");
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{left} {y:.1}h{width}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1}\" \
+             text-anchor=\"end\">{label}</text>",
+            left - 4.0,
+            y + 3.0
+        );
+    }
+    for ((_, colour, dashes, _), points) in &series {
+        let placed: Vec<(f64, f64)> = points.iter().map(place).collect();
+        let path: Vec<String> = placed.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" \
+             stroke-dasharray=\"{dashes}\"/>",
+            path.join(" ")
+        );
+        for (x, y) in placed {
+            let _ =
+                writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\" fill=\"{colour}\"/>");
+        }
+    }
+}
+
+/// The whole powers of ten around these logarithms; at least one decade.
+#[allow(clippy::cast_possible_truncation)] // Logarithms of 64-bit numbers are below 20.
+fn decades(logarithms: impl Iterator<Item = f64>) -> (i32, i32) {
+    let (least, most) = logarithms
+        .fold((f64::INFINITY, 0.0_f64), |(least, most), of| (least.min(of), most.max(of)));
+    let from = if least.is_finite() { least.floor() as i32 } else { 0 };
+    (from, (most.ceil() as i32).max(from + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panel_a_class_and_a_line_a_side() {
+        let line = |class, jobs, jobtrack, sqlite| Line {
+            jobtrack_p50_ns: Some(jobtrack),
+            sqlite_p50_ns: sqlite,
+            ..Line::new(Of::Query, class, jobs)
+        };
+        let lines = [
+            line("one", 1_000, 500, Some(2_000)),
+            line("two", 1_000, 700, None),
+            line("one", 10_000, 5_000, Some(2_100)),
+            line("two", 10_000, 800, None),
+        ];
+        let svg = svg(&lines);
+        assert_eq!(svg.matches("font-weight=\"bold\"").count(), 2);
+        // Two points of jobtrack in each panel, two of SQLite in one.
+        assert_eq!(svg.matches("<circle").count(), 6);
+        // A cost that grows tenfold climbs to the next decade: from one third to two thirds.
+        assert!(svg.contains("1,000") && svg.contains("10,000") && svg.contains("1 µs"), "{svg}");
+        assert!(svg.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn axes_reach_over_all_points() {
+        assert_eq!(decades([2.5, 3.2].into_iter()), (2, 4));
+        assert_eq!(decades([3.0].into_iter()), (3, 4));
+        assert_eq!(decades(std::iter::empty()), (0, 1));
+    }
+}
