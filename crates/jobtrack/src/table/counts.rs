@@ -45,6 +45,19 @@ impl Tally {
         }
     }
 
+    /// What is left when all that the other has is taken out, which must be a part of this one.
+    pub(crate) fn less(&self, part: &Tally) -> Tally {
+        let mut left = self.clone();
+        for (kind, taken) in &part.by_kind {
+            let Some(counts) = left.by_kind.get_mut(kind) else { continue };
+            counts.iter_mut().zip(taken).for_each(|(count, taken)| *count -= taken);
+            if *counts == [0; STATES] {
+                left.by_kind.remove(kind);
+            }
+        }
+        left
+    }
+
     fn count(&mut self, job: &Job) -> Option<&mut u64> {
         self.by_kind.get_mut(&job.kind)?.get_mut(slot(job.state()))
     }
