@@ -22,6 +22,8 @@ pub(crate) fn test(words: &[String]) -> Result {
     let python = steps.step("tools", || {
         tools::formatter_and_linter()?;
         tools::nextest()?;
+        tools::curl()?;
+        tools::strace();
         tools::python_with_requirements()
     })?;
     steps.step("format", || {

@@ -75,6 +75,24 @@ pub(crate) fn python_with_requirements() -> Result<PathBuf> {
     Ok(python)
 }
 
+/// curl, with which the examples of the documentation are run as they stand.
+pub(crate) fn curl() -> Result {
+    if succeeds(&mut command("curl", &["--version"])) {
+        return Ok(());
+    }
+    debian_package("curl", "curl")
+}
+
+/// strace, with which tests let a sync fail. They skip themselves loudly without it, so nothing
+/// depends on whether it can be had.
+pub(crate) fn strace() {
+    if !succeeds(&mut command("strace", &["-V"]))
+        && let Err(missing) = debian_package("strace", "strace")
+    {
+        println!("{missing}: tests that need it will be skipped");
+    }
+}
+
 fn cargo_subcommand(subcommand: &str, package: &str) -> Result {
     if succeeds(&mut cargo(&[subcommand, "--version"])) {
         return Ok(());
