@@ -229,9 +229,10 @@ error_kinds! {
     StoreFailed = "store_failed",
     /// Whether the change was stored is not known; it is not visible. Open the store again to know.
     OutcomeUnknown = "outcome_unknown",
-    /// An earlier outcome is unknown: no change is taken until the store is opened again.
+    /// An earlier outcome is unknown, or another tracker has opened the store: no change is taken
+    /// until it is opened again.
     Unsettled = "unsettled",
-    /// The tracker was closed before the command was decided. Nothing was changed.
+    /// The tracker was closed: it takes no command and answers no question. Nothing was changed.
     Closed = "closed",
 }
 

@@ -163,7 +163,10 @@ pub type Visit<'a> = dyn FnMut(Space, &[u8], Record) -> Result<()> + 'a;
 ///   openings, except that numbers of commits lost in a crash may come again.
 /// - **Reads see commits.** `load` and `read` see every batch whose commit has returned, deferred
 ///   ones included, and nothing of any other.
-/// - **One caller at a time commits**; `read` may come at any time from any thread.
+/// - **One caller at a time commits**; `read` may come at any time from any thread. What `load` hands
+///   records to must not commit.
+///
+/// `jobtrack-testkit` has a test for each of these, which a backend adopts in one line.
 ///
 /// The engine keys jobs and tombstones by growing numbers (eight bytes, big endian), since in a
 /// B-tree random keys multiply what is written by thirty.
