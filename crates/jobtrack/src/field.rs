@@ -133,6 +133,16 @@ macro_rules! fields {
             /// Every field that has a fixed name, in the order in which they are shown.
             pub const FIXED: &[Field] = &[$(Field::$variant,)+];
 
+            /// The field's place in [`FIXED`](Field::FIXED); None for a label.
+            pub(crate) fn index(&self) -> Option<usize> {
+                /// The same names without what a label carries, so that they have numbers.
+                enum Place { $($variant,)+ }
+                match self {
+                    $(Field::$variant => Some(Place::$variant as usize),)+
+                    Field::Label(_) => None,
+                }
+            }
+
             fn fixed_names(&self) -> Option<(&'static str, Option<&'static str>)> {
                 match self {
                     $(Field::$variant => Some(($native, $ontap)),)+

@@ -133,6 +133,11 @@ impl Labels {
         self.0.get(at).map(|(_, value)| &**value)
     }
 
+    /// The labels of these names and values, which are sorted by name, each name once.
+    pub(crate) fn from_sorted(labels: Box<[(Box<str>, Box<str>)]>) -> Self {
+        Labels(labels)
+    }
+
     /// Every name with its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))

@@ -26,7 +26,7 @@ mod filter_test;
 #[cfg(test)]
 mod page_test;
 #[cfg(test)]
-mod random_jobs;
+pub(crate) mod random_jobs;
 
 use std::sync::Arc;
 use std::time::Duration;

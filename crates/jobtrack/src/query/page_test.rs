@@ -391,6 +391,6 @@ fn an_order_is_total() {
     let snapshot = numbered(3);
     let jobs: Vec<_> = snapshot.jobs_after(None).collect();
     let order = Order::by(Field::StartTime, Direction::Descending).unwrap();
-    assert_eq!(order.compare(jobs[0], jobs[1]), Ordering::Less);
-    assert_eq!(order.compare(jobs[1], jobs[1]), Ordering::Equal);
+    assert_eq!(order.compare(&jobs[0], &jobs[1]), Ordering::Less);
+    assert_eq!(order.compare(&jobs[1], &jobs[1]), Ordering::Equal);
 }

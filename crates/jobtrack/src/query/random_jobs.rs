@@ -9,14 +9,14 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::job::{
-    Allows, Argument, Cause, Job, JobError, JobId, JobParts, Lease, Progress, Revision, Scope,
-    State,
+    Action, Actor, Allows, Argument, Cause, Job, JobError, JobId, JobParts, Lease, Progress,
+    Request, Revision, Scope, State,
 };
 use crate::table::{Row, Snapshot, Table};
 use crate::timestamp::Timestamp;
 
 /// Texts short enough to collide, with every mark of the language in them.
-pub(super) fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[abB]{0,3}",
         1 => "[ab*|!<>=.\"{}é]{0,5}",
@@ -25,14 +25,14 @@ pub(super) fn text() -> impl Strategy<Value = String> {
 }
 
 /// Times that differ by microseconds as well as by seconds.
-pub(super) fn time() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn time() -> impl Strategy<Value = Timestamp> {
     const BASE: i64 = 1_772_000_000_000_000;
     (0..4_i64, prop_oneof![Just(0), Just(1), Just(500_000), Just(999_999_i64)]).prop_map(
         |(second, micros)| Timestamp::from_micros(BASE + second * 1_000_000 + micros).unwrap(),
     )
 }
 
-pub(super) fn id() -> impl Strategy<Value = JobId> {
+pub(crate) fn id() -> impl Strategy<Value = JobId> {
     any::<u128>().prop_map(|id| JobId::from_uuid(uuid::Uuid::from_u128(id)))
 }
 
@@ -48,7 +48,7 @@ fn argument() -> impl Strategy<Value = Argument> {
 }
 
 /// A job with any state and any field set or unset.
-pub(super) fn job() -> impl Strategy<Value = Job> {
+pub(crate) fn job() -> impl Strategy<Value = Job> {
     let state = prop::sample::select(State::ALL);
     let texts = [text(), text(), text(), text(), text(), text(), text()];
     let first = (id(), state, prop::sample::select(Cause::ALL), times(), texts, -2..3_i64);
@@ -58,7 +58,7 @@ pub(super) fn job() -> impl Strategy<Value = Job> {
         option::of((0..3_u64, option::of(0..3_u64))),
         option::of(id()),
         any::<[bool; 4]>(),
-        option::of(0..3_u64),
+        (option::of(0..3_u64), option::of(time()), option::of("[xy]{1,2}")),
         prop_oneof![Just(300_000_000), Just(500_000), 0..3_u64],
         (0..3_u64, 0..12_u64),
         btree_map("[xy]", text(), 0..2),
@@ -66,7 +66,8 @@ pub(super) fn job() -> impl Strategy<Value = Job> {
     (first, second).prop_map(|(first, second)| {
         let (uuid, state, cause, [create, start, end, update], texts, code) = first;
         let [description, message, kind, node, scope_name, scope_id, target] = texts;
-        let (arguments, deadline, progress, parent, flags, number, span, revision, labels) = second;
+        let (arguments, deadline, progress, parent, flags, some, span, revision, labels) = second;
+        let (number, later, key) = some;
         let is_failure = state == State::Failure;
         let code = match state {
             State::Failure if code == 0 => 1,
@@ -84,7 +85,12 @@ pub(super) fn job() -> impl Strategy<Value = Job> {
         Job::try_from(JobParts {
             uuid,
             state,
-            requested: None,
+            requested: later.filter(|_| !state.is_terminal()).map(|time| Request {
+                action: if flags[0] { Action::Pause } else { Action::Cancel },
+                by: Actor::named(node.clone()),
+                time,
+                reason: kind.clone(),
+            }),
             cause: is_failure.then_some(cause),
             description,
             message,
@@ -95,8 +101,8 @@ pub(super) fn job() -> impl Strategy<Value = Job> {
             end_time: state.is_terminal().then_some(end),
             update_time: update,
             retention: Duration::from_micros(span),
-            retained_from: None,
-            expire_time: None,
+            retained_from: later.filter(|_| state.is_terminal()),
+            expire_time: later.filter(|_| state.is_terminal()),
             deadline,
             kind,
             node,
@@ -109,7 +115,7 @@ pub(super) fn job() -> impl Strategy<Value = Job> {
             lease: number.map(|token| Lease { holder: "h".to_owned(), token, until: update }),
             payload_bytes: number,
             result_bytes: None,
-            idempotency_key: None,
+            idempotency_key: key,
             revision: Revision { epoch: revision.0, number: revision.1 },
         })
         .unwrap()
@@ -117,7 +123,7 @@ pub(super) fn job() -> impl Strategy<Value = Job> {
 }
 
 /// A snapshot of these jobs.
-pub(super) fn snapshot(jobs: impl IntoIterator<Item = Job>) -> Snapshot {
+pub(crate) fn snapshot(jobs: impl IntoIterator<Item = Job>) -> Snapshot {
     let mut table = Table::default();
     for job in jobs {
         table.put(Row { job: Arc::new(job), key: 0, stored: 0 });

@@ -33,7 +33,7 @@ impl Scan<'_> {
         let (jobs, next) = if query.order.is_by_uuid() {
             let mut jobs = Vec::new();
             let next = self.walk(query, &query.order, hash, query.page_records(), &mut |job| {
-                jobs.push(Arc::clone(job));
+                jobs.push(job);
             })?;
             (jobs, next)
         } else {
@@ -66,7 +66,7 @@ impl Scan<'_> {
         order: &Order,
         hash: u64,
         most: usize,
-        take: &mut dyn FnMut(&Arc<Job>),
+        take: &mut dyn FnMut(Arc<Job>),
     ) -> Result<Option<PageToken>> {
         // A count of all has no use for a part, so only its hard limit ends it.
         let may_stop_early = most < usize::MAX;
@@ -74,8 +74,8 @@ impl Scan<'_> {
         let begun = (self.monotonic)();
         let mut to_leave_out = query.left_out();
         let mut taken = 0;
-        let mut last_taken = None;
-        let mut last_read: Option<&Arc<Job>> = None;
+        let mut last_taken: Option<Arc<Job>> = None;
+        let mut last_read: Option<Arc<Job>> = None;
         for (n, job) in
             self.snapshot.jobs_after(query.after.as_ref().map(PageToken::uuid)).enumerate()
         {
@@ -87,11 +87,11 @@ impl Scan<'_> {
                     return Err(too_slow("passed over", query));
                 }
                 if is_enough || elapsed >= budget.hard {
-                    return Ok(last_read.map(|job| PageToken::after(job, hash, order)));
+                    return Ok(last_read.map(|job| PageToken::after(&job, hash, order)));
                 }
             }
-            last_read = Some(job);
-            if !query.filter.matches(job) {
+            last_read = Some(Arc::clone(&job));
+            if !query.filter.matches(&job) {
                 continue;
             }
             if to_leave_out > 0 {
@@ -99,11 +99,11 @@ impl Scan<'_> {
                 continue;
             }
             if taken == most {
-                return Ok(last_taken.map(|job| PageToken::after(job, hash, order)));
+                return Ok(last_taken.map(|job| PageToken::after(&job, hash, order)));
             }
+            last_taken = Some(Arc::clone(&job));
             take(job);
             taken += 1;
-            last_taken = Some(job);
         }
         Ok(None)
     }
@@ -123,9 +123,10 @@ impl Scan<'_> {
                     return Err(too_slow("sorted", query));
                 }
             }
-            let comes_after =
-                |token: &PageToken| query.order.compare_to(job, token.keys(), token.uuid()).is_gt();
-            if !query.filter.matches(job) || !query.after.as_ref().is_none_or(comes_after) {
+            let comes_after = |token: &PageToken| {
+                query.order.compare_to(&job, token.keys(), token.uuid()).is_gt()
+            };
+            if !query.filter.matches(&job) || !query.after.as_ref().is_none_or(comes_after) {
                 continue;
             }
             let ranked = Ranked { job, order: &query.order };
@@ -139,7 +140,7 @@ impl Scan<'_> {
         }
         let has_more = best.len() > most;
         let mut jobs: Vec<_> =
-            best.into_sorted_vec().into_iter().map(|ranked| Arc::clone(ranked.job)).collect();
+            best.into_sorted_vec().into_iter().map(|ranked| ranked.job).collect();
         jobs.truncate(most);
         let last = jobs.last().filter(|_| has_more);
         let next = last.map(|job| PageToken::after(job, hash, &query.order));
@@ -180,13 +181,13 @@ fn too_slow(what: &str, query: &Query) -> Error {
 
 /// A job that knows its place in an order.
 struct Ranked<'a> {
-    job: &'a Arc<Job>,
+    job: Arc<Job>,
     order: &'a Order,
 }
 
 impl Ord for Ranked<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.order.compare(self.job, other.job)
+        self.order.compare(&self.job, &other.job)
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::job::{Job, Revision, State};
+use crate::job::{Revision, State};
 use crate::timestamp::Timestamp;
 
-const STATES: usize = State::ALL.len();
+/// How many states there are.
+pub(crate) const STATES: usize = State::ALL.len();
 
 /// The counts as they are kept.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +16,8 @@ pub(crate) struct Tally {
     by_kind: BTreeMap<String, [u64; STATES]>,
 }
 
-fn slot(state: State) -> usize {
+/// The state's place in [`State::ALL`].
+pub(crate) fn slot(state: State) -> usize {
     match state {
         State::Queued => 0,
         State::Running => 1,
@@ -26,22 +28,22 @@ fn slot(state: State) -> usize {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, job: &Job) {
-        if !self.by_kind.contains_key(&job.kind) {
-            self.by_kind.insert(job.kind.clone(), [0; STATES]);
+    pub(crate) fn add(&mut self, kind: &str, state: State) {
+        if !self.by_kind.contains_key(kind) {
+            self.by_kind.insert(kind.to_owned(), [0; STATES]);
         }
-        if let Some(count) = self.count(job) {
+        if let Some(count) = self.count(kind, state) {
             *count += 1;
         }
     }
 
     /// Takes back a job that was added before.
-    pub(crate) fn take(&mut self, job: &Job) {
-        let Some(count) = self.count(job) else { return };
+    pub(crate) fn take(&mut self, kind: &str, state: State) {
+        let Some(count) = self.count(kind, state) else { return };
         *count -= 1;
         // A kind without jobs goes, so that kinds with a number in their name do not pile up.
-        if self.by_kind.get(&job.kind) == Some(&[0; STATES]) {
-            self.by_kind.remove(&job.kind);
+        if self.by_kind.get(kind) == Some(&[0; STATES]) {
+            self.by_kind.remove(kind);
         }
     }
 
@@ -58,8 +60,8 @@ impl Tally {
         left
     }
 
-    fn count(&mut self, job: &Job) -> Option<&mut u64> {
-        self.by_kind.get_mut(&job.kind)?.get_mut(slot(job.state()))
+    fn count(&mut self, kind: &str, state: State) -> Option<&mut u64> {
+        self.by_kind.get_mut(kind)?.get_mut(slot(state))
     }
 
     pub(crate) fn into_counts(self, revision: Revision, horizon: Timestamp) -> Counts {

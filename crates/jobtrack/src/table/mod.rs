@@ -1,41 +1,113 @@
 //! All jobs in memory.
 //!
 //! The [`Table`] is what every answer comes from. The tracker alone changes it, one commit at a
-//! time; a reader takes a [`Snapshot`], which costs one reference count, and is not disturbed by
+//! time; a reader takes a [`Snapshot`], which costs a few reference counts, and is not disturbed by
 //! what comes after.
 //!
-//! This is the plain form: rows in order of uuid, and no index but by expiry. Everything that can
-//! be asked of it is asked through this interface, so that a faster one can take its place while
-//! this one stays as its judge.
+//! The latest versions of jobs stand as rows in the **head**. A full head is *sealed* into
+//! **segments**, one of jobs that have ended and one of those that have not; small segments are
+//! merged into larger ones. A job that changes again leaves a dead row in its segment and stands in
+//! the head once more. `docs/design/0008-segments.md` says why it is so and what was measured.
+//!
+//! Sealing and merging change nothing that can be seen. They are done in steps ([`Work`]) by
+//! whoever has time: see [`Table::next_work`].
 
+mod codes;
+mod column;
 mod counts;
+mod head;
+mod numbers;
+mod part;
 mod rows;
+mod segment;
+mod snapshot;
+mod texts;
 mod tombstones;
+mod uuids;
+mod work;
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+#[cfg(test)]
+mod table_test;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
+pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
+pub(crate) use part::Part;
 pub(crate) use rows::{Row, Rows};
+pub(crate) use segment::Segment;
+pub(crate) use snapshot::Snapshot;
+pub(crate) use texts::{TextTest, Texts};
 pub(crate) use tombstones::Tombstones;
+pub(crate) use work::Work;
 
-use crate::job::{Job, JobId, Revision};
+use self::head::Head;
+use self::uuids::{PlaceId, Uuids};
+use crate::job::{Job, JobId, Revision, State};
 use crate::timestamp::Timestamp;
 
+/// How large heads and segments become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// A head with so many rows is full.
+    pub(crate) head_rows: usize,
+    /// So many segments of about one size are merged into one of the next.
+    pub(crate) fan: usize,
+    /// No segment has more rows.
+    pub(crate) segment_rows: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape { head_rows: 512, fan: 8, segment_rows: SEGMENT_ROWS }
+    }
+}
+
 /// All jobs at the current revision.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
-    rows: Arc<Rows>,
-    expiries: BTreeSet<(Timestamp, JobId)>,
+    shape: Shape,
+    /// The last one takes what changes; those before are full and wait to be sealed.
+    heads: Vec<Head>,
+    parts: Arc<Vec<Part>>,
+    uuids: Uuids,
+    /// Where each place is by now, by its number.
+    places: Vec<Moved>,
+    len: usize,
     tally: Tally,
     /// What is due but not swept, counted up to where it was last asked for.
     due: Mutex<Due>,
     pub(crate) tombstones: Tombstones,
     pub(crate) revision: Revision,
+}
+
+/// What became of a place: heads are sealed, segments merged, and entries of the uuid table follow
+/// only when their jobs change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    /// It is a head, at this index.
+    Head(usize),
+    /// It is a segment, at this index.
+    Part(usize),
+    /// All of its living rows went there.
+    To(PlaceId),
+    /// Each of its living rows went to one of these.
+    ToEither(PlaceId, PlaceId),
+    /// No row of it lives.
+    Gone,
+}
+
+/// Where a living row is.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Head(usize),
+    Part(usize, RowId),
 }
 
 /// Jobs that have expired by some horizon and still wait to be swept, by kind and state. Counting
@@ -46,80 +118,131 @@ struct Due {
     tally: Tally,
 }
 
-impl Default for Due {
+impl Default for Table {
     fn default() -> Self {
-        Due { until: Timestamp::MIN, tally: Tally::default() }
+        Table::shaped(Shape::default())
     }
-}
-
-/// All jobs as they stood at one revision, less those expired at one horizon.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    rows: Arc<Rows>,
-    pub(crate) revision: Revision,
-    pub(crate) horizon: Timestamp,
 }
 
 impl Table {
+    /// An empty table whose heads and segments become so large; of at least one row each.
+    pub(crate) fn shaped(shape: Shape) -> Table {
+        Table {
+            shape,
+            // Place 0 is none.
+            heads: vec![Head::new(1)],
+            parts: Arc::default(),
+            uuids: Uuids::default(),
+            places: vec![Moved::Gone, Moved::Head(0)],
+            len: 0,
+            tally: Tally::default(),
+            due: Mutex::new(Due { until: Timestamp::MIN, tally: Tally::default() }),
+            tombstones: Tombstones::default(),
+            revision: Revision::default(),
+        }
+    }
+
     /// Jobs in it, expired ones that still wait to be swept included.
     pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+        self.len
     }
 
     /// The job's row, expired or not.
-    pub(crate) fn row(&self, id: JobId) -> Option<&Row> {
-        self.rows.get(id)
+    pub(crate) fn row(&self, id: JobId) -> Option<Row> {
+        Some(match self.find(id)?.1 {
+            At::Head(head) => self.heads.get(head)?.rows.get(id)?.clone(),
+            At::Part(part, row) => self.parts.get(part)?.segment.row(row),
+        })
     }
 
     /// Puts the job in, in place of what stood there.
     pub(crate) fn put(&mut self, row: Row) {
-        self.tally.add(&row.job);
-        if let Some(expire_time) = row.job.expire_time() {
-            self.expiries.insert((expire_time, row.job.uuid));
-        }
-        let due = self.due.get_mut();
-        if row.job.is_expired(due.until) {
-            due.tally.add(&row.job);
-        }
-        let before = Arc::make_mut(&mut self.rows).put(row);
-        if let Some(before) = before {
-            self.untally(&before.job);
-            let now = self.row(before.job.uuid).and_then(|row| row.job.expire_time());
-            if let Some(expire_time) = before.job.expire_time()
-                && now != Some(expire_time)
-            {
-                self.expiries.remove(&(expire_time, before.job.uuid));
+        let id = row.job.uuid;
+        let active = self.active();
+        let before = self.take(id);
+        self.tally_in(&row.job);
+        match before {
+            Some(place) if place != active => self.uuids.replace(id, place, active),
+            Some(_) => {}
+            None => {
+                self.uuids.insert(id, active);
+                self.len += 1;
             }
+        }
+        if let Some(head) = self.heads.last_mut() {
+            head.put(row);
+        }
+        if self.heads.last().is_some_and(|head| head.rows.len() >= self.shape.head_rows) {
+            self.turn_head();
         }
     }
 
-    /// Takes the job out.
-    pub(crate) fn remove(&mut self, id: JobId) -> Option<Row> {
-        let row = Arc::make_mut(&mut self.rows).remove(id)?;
-        self.untally(&row.job);
-        if let Some(expire_time) = row.job.expire_time() {
-            self.expiries.remove(&(expire_time, id));
+    /// Takes the job out, and says whether it was there.
+    pub(crate) fn remove(&mut self, id: JobId) -> bool {
+        let Some(place) = self.take(id) else { return false };
+        self.uuids.remove(id, place);
+        self.len -= 1;
+        true
+    }
+
+    /// Puts in a segment of jobs none of which may be there yet; returns the first that is, and
+    /// then nothing has changed.
+    pub(crate) fn add_segment(&mut self, segment: Segment) -> Result<(), JobId> {
+        let rows = || (0..segment.len()).filter_map(|row| RowId::try_from(row).ok());
+        if let Some(row) = rows().find(|row| self.find(segment.uuid(*row)).is_some()) {
+            return Err(segment.uuid(row));
         }
-        Some(row)
+        let place = self.new_place(Moved::Gone);
+        for row in rows() {
+            self.uuids.insert(segment.uuid(row), place);
+            self.tally.add(&segment.kind(row), segment.state(row));
+            if segment.expire_time(row).is_some_and(|time| time <= self.due.get_mut().until) {
+                self.due.get_mut().tally.add(&segment.kind(row), segment.state(row));
+            }
+        }
+        self.len += segment.len();
+        Arc::make_mut(&mut self.parts).push(Part::new(place, Arc::new(segment)));
+        self.renumber();
+        Ok(())
     }
 
     /// What a reader may hold on to.
     pub(crate) fn snapshot(&self, horizon: Timestamp) -> Snapshot {
-        Snapshot { rows: Arc::clone(&self.rows), revision: self.revision, horizon }
+        Snapshot {
+            heads: self.heads.iter().map(|head| Arc::clone(&head.rows)).collect(),
+            parts: Arc::clone(&self.parts),
+            revision: self.revision,
+            horizon,
+        }
     }
 
     /// Jobs that are expired at the horizon and still wait to be swept, the longest due first.
-    pub(crate) fn due(&self, horizon: Timestamp) -> impl Iterator<Item = &Row> {
-        self.expiries
-            .iter()
-            .take_while(move |(expire_time, _)| *expire_time <= horizon)
-            .filter_map(|(_, id)| self.row(*id))
+    pub(crate) fn due(&self, horizon: Timestamp) -> impl Iterator<Item = Row> + '_ {
+        // The first of every place, and after each the next of the same place.
+        let mut places: Vec<_> = self.expiring_by_place(None, horizon).collect();
+        let mut first = BinaryHeap::new();
+        for (index, place) in places.iter_mut().enumerate() {
+            first.extend(place.next().map(|next| Reverse((next, index))));
+        }
+        std::iter::from_fn(move || {
+            let Reverse(((_, id), index)) = first.pop()?;
+            let next = places.get_mut(index).and_then(Iterator::next);
+            first.extend(next.map(|next| Reverse((next, index))));
+            Some(id)
+        })
+        .filter_map(|id| self.row(id))
+    }
+
+    /// Whether jobs are due at this horizon.
+    pub(crate) fn has_due(&self, horizon: Timestamp) -> bool {
+        self.expiring_by_place(None, horizon).any(|mut place| place.next().is_some())
     }
 
     /// Whether a job expires after one horizon and not after the other, so that an answer at the
     /// later one hides what an answer at the earlier one showed.
     pub(crate) fn expires_between(&self, after: Timestamp, until: Timestamp) -> bool {
-        self.expiring(after, until).next().is_some()
+        after < until
+            && self.expiring_by_place(Some(after), until).any(|mut place| place.next().is_some())
     }
 
     /// The counts at the current revision: the kept ones less what is due but not swept.
@@ -128,165 +251,160 @@ impl Table {
         // An answer's horizon can lie a little before that of the one before.
         let (from, until) = (due.until.min(horizon), due.until.max(horizon));
         let is_later = horizon > due.until;
-        for row in self.expiring(from, until).filter_map(|(_, id)| self.row(*id)) {
-            if is_later {
-                due.tally.add(&row.job);
-            } else {
-                due.tally.take(&row.job);
-            }
+        if from < until {
+            self.each_expiring(from, until, &mut |kind, state| {
+                if is_later {
+                    due.tally.add(kind, state);
+                } else {
+                    due.tally.take(kind, state);
+                }
+            });
         }
         due.until = horizon;
         self.tally.less(&due.tally).into_counts(self.revision, horizon)
     }
 
-    fn untally(&mut self, job: &Job) {
-        self.tally.take(job);
+    /// Bytes that the jobs take: of segments exactly, of the few rows in the head by estimate.
+    pub(crate) fn bytes(&self) -> usize {
+        let parts: usize = self.parts.iter().map(Part::bytes).sum();
+        let heads: usize = self.heads.iter().map(Head::bytes).sum();
+        parts + heads + self.uuids.bytes() + self.places.len() * size_of::<Moved>()
+    }
+
+    fn active(&self) -> PlaceId {
+        self.heads.last().map_or(0, |head| head.id)
+    }
+
+    /// Begins a new head.
+    fn turn_head(&mut self) {
+        let id = self.new_place(Moved::Head(self.heads.len()));
+        self.heads.push(Head::new(id));
+    }
+
+    fn new_place(&mut self, place: Moved) -> PlaceId {
+        self.places.push(place);
+        // Four thousand million heads and segments are beyond any store's life.
+        PlaceId::try_from(self.places.len() - 1).unwrap_or(PlaceId::MAX)
+    }
+
+    fn place(&self, id: PlaceId) -> Moved {
+        self.places.get(id as usize).copied().unwrap_or(Moved::Gone)
+    }
+
+    fn set_place(&mut self, id: PlaceId, moved: Moved) {
+        if let Some(place) = self.places.get_mut(id as usize) {
+            *place = moved;
+        }
+    }
+
+    /// Notes where heads and segments stand now.
+    fn renumber(&mut self) {
+        let heads = self.heads.iter().enumerate().map(|(at, head)| (head.id, Moved::Head(at)));
+        let parts = self.parts.iter().enumerate().map(|(at, part)| (part.id, Moved::Part(at)));
+        for (id, moved) in heads.chain(parts).collect::<Vec<_>>() {
+            self.set_place(id, moved);
+        }
+    }
+
+    /// Where the job's living row is, and what the uuid table says of it.
+    fn find(&self, id: JobId) -> Option<(PlaceId, At)> {
+        let mut at = None;
+        let place = self.uuids.find(id, |place| {
+            at = self.resolve(place, id);
+            at.is_some()
+        })?;
+        at.map(|at| (place, at))
+    }
+
+    fn resolve(&self, place: PlaceId, id: JobId) -> Option<At> {
+        let mut place = place;
+        loop {
+            match self.place(place) {
+                Moved::Gone => return None,
+                Moved::Head(at) => {
+                    return self.heads.get(at)?.rows.get(id).map(|_| At::Head(at));
+                }
+                Moved::Part(at) => {
+                    return self.parts.get(at)?.find(id).map(|row| At::Part(at, row));
+                }
+                Moved::To(next) => place = next,
+                Moved::ToEither(one, other) => {
+                    // Only a sealed head parts in two, so this goes one deep.
+                    if let Some(at) = self.resolve(one, id) {
+                        return Some(at);
+                    }
+                    place = other;
+                }
+            }
+        }
+    }
+
+    /// Takes the job's row out of where it stands, and returns what the uuid table says of it.
+    fn take(&mut self, id: JobId) -> Option<PlaceId> {
+        let (place, at) = self.find(id)?;
+        match at {
+            At::Head(at) => {
+                let row = self.heads.get_mut(at)?.remove(id)?;
+                self.tally_out(&row.job.kind, row.job.state(), row.job.expire_time());
+            }
+            At::Part(at, row) => {
+                let part = Arc::make_mut(&mut self.parts).get_mut(at)?;
+                let (kind, state) = (part.segment.kind(row), part.segment.state(row));
+                let expire_time = part.segment.expire_time(row);
+                part.kill(row);
+                self.tally_out(&kind, state, expire_time);
+            }
+        }
+        Some(place)
+    }
+
+    fn tally_in(&mut self, job: &Job) {
+        self.tally.add(&job.kind, job.state());
         let due = self.due.get_mut();
         if job.is_expired(due.until) {
-            due.tally.take(job);
+            due.tally.add(&job.kind, job.state());
         }
     }
 
-    /// The jobs that expire after one time and not after the other.
-    fn expiring(
+    fn tally_out(&mut self, kind: &str, state: State, expire_time: Option<Timestamp>) {
+        self.tally.take(kind, state);
+        let due = self.due.get_mut();
+        if expire_time.is_some_and(|time| time <= due.until) {
+            due.tally.take(kind, state);
+        }
+    }
+
+    /// What expires after one time and not after the other, soonest first in each place.
+    fn expiring_by_place(
         &self,
-        after: Timestamp,
+        after: Option<Timestamp>,
         until: Timestamp,
-    ) -> impl Iterator<Item = &(Timestamp, JobId)> {
-        let top = JobId::from_uuid(uuid::Uuid::max());
-        // `BTreeSet::range` panics on an inverted range, and on one that excludes both its ends.
-        let until = until.max(after);
-        self.expiries.range((Bound::Excluded((after, top)), Bound::Included((until, top))))
-    }
-}
-
-impl Snapshot {
-    /// The jobs after this one in order of uuid, or all of them; expired ones left out.
-    pub(crate) fn jobs_after(&self, after: Option<JobId>) -> impl Iterator<Item = &Arc<Job>> {
-        self.rows.after(after).map(|row| &row.job).filter(|job| !job.is_expired(self.horizon))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::job::{JobParts, State};
-
-    fn job(id: u8, state: State, expire: u8, kind: u8) -> Job {
-        let at = |second: i64| Timestamp::from_micros(second).unwrap();
-        let ended = state.is_terminal();
-        let text = r#"{"uuid": "00000000-0000-0000-0000-000000000000", "state": "queued",
-            "create_time": "1970-01-01T00:00:00Z", "update_time": "1970-01-01T00:00:00Z"}"#;
-        let parts: JobParts = serde_json::from_str(text).unwrap();
-        Job::try_from(JobParts {
-            uuid: JobId::from_uuid(uuid::Uuid::from_u128(u128::from(id))),
-            state,
-            start_time: (state != State::Queued).then(|| at(0)),
-            end_time: ended.then(|| at(0)),
-            expire_time: ended.then(|| at(i64::from(expire))),
-            cause: (state == State::Failure).then_some(crate::job::Cause::Error),
-            code: i64::from(state == State::Failure),
-            message: "m".to_owned(),
-            kind: format!("k{kind}"),
-            ..parts
-        })
-        .unwrap()
+    ) -> impl Iterator<Item = Box<dyn Iterator<Item = (Timestamp, JobId)> + '_>> + '_ {
+        let heads = self.heads.iter().filter(|head| !head.expiries.is_empty());
+        let heads = heads
+            .map(move |head| Box::new(head.expiring(after, until)) as Box<dyn Iterator<Item = _>>);
+        let may_expire = move |part: &&Part| part.next_expiry().is_some_and(|next| next <= until);
+        let parts = self.parts.iter().filter(may_expire).map(move |part| {
+            let rows = part.expiring(after, until);
+            Box::new(rows.map(|(time, row)| (time, part.segment.uuid(row))))
+                as Box<dyn Iterator<Item = _>>
+        });
+        heads.chain(parts)
     }
 
-    #[derive(Debug, Clone)]
-    enum Step {
-        Put(u8, u8, u8, u8),
-        Remove(u8),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            3 => (any::<u8>(), 0..5u8, any::<u8>(), 0..3u8)
-                .prop_map(|(id, state, expire, kind)| Step::Put(id, state, expire, kind)),
-            1 => any::<u8>().prop_map(Step::Remove),
-        ];
-        proptest::collection::vec(step, 0..600)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        /// The table against a plain map: rows, counts, due jobs, and a snapshot held meanwhile.
-        #[test]
-        fn the_table_agrees_with_a_map(steps in steps(), horizon in any::<u8>()) {
-            let horizon = Timestamp::from_micros(i64::from(horizon)).unwrap();
-            let mut table = Table::default();
-            let mut model = BTreeMap::new();
-            let half = steps.len() / 2;
-            let mut held = None;
-            for (n, step) in steps.into_iter().enumerate() {
-                // Counting is taken up where it was left, so it is asked at horizons that wander.
-                let wandering = Timestamp::from_micros(i64::try_from(n * 37 % 256).unwrap()).unwrap();
-                let living = model.values().filter(|job: &&Arc<Job>| !job.is_expired(wandering));
-                prop_assert_eq!(table.counts(wandering).total(), living.count() as u64);
-                if n == half {
-                    held = Some((table.snapshot(horizon), model.clone()));
-                }
-                match step {
-                    Step::Put(id, state, expire, kind) => {
-                        let job = Arc::new(job(id, State::ALL[usize::from(state)], expire, kind));
-                        model.insert(job.uuid, Arc::clone(&job));
-                        table.put(Row { job, key: 0, stored: 0 });
-                    }
-                    Step::Remove(id) => {
-                        let id = JobId::from_uuid(uuid::Uuid::from_u128(u128::from(id)));
-                        prop_assert_eq!(
-                            table.remove(id).map(|row| row.job),
-                            model.remove(&id)
-                        );
-                    }
+    /// Tells kind and state of what expires after one time and not after the other.
+    fn each_expiring(&self, after: Timestamp, until: Timestamp, tell: &mut dyn FnMut(&str, State)) {
+        for head in &self.heads {
+            for (_, id) in head.expiring(Some(after), until) {
+                if let Some(row) = head.rows.get(id) {
+                    tell(&row.job.kind, row.job.state());
                 }
             }
-            let visible = |model: &BTreeMap<JobId, Arc<Job>>| {
-                let jobs = model.values().filter(|job| !job.is_expired(horizon));
-                jobs.cloned().collect::<Vec<_>>()
-            };
-            let seen = |snapshot: &Snapshot| {
-                snapshot.jobs_after(None).cloned().collect::<Vec<_>>()
-            };
-            prop_assert_eq!(table.len(), model.len());
-            prop_assert_eq!(seen(&table.snapshot(horizon)), visible(&model));
-            if let Some((snapshot, model)) = held {
-                prop_assert_eq!(seen(&snapshot), visible(&model));
-            }
-
-            let counts = table.counts(horizon);
-            for state in State::ALL {
-                let of_state = visible(&model).iter().filter(|job| job.state() == *state).count();
-                prop_assert_eq!(counts.of_state(*state), of_state as u64);
-            }
-            let of_kind = visible(&model).iter().filter(|job| job.kind == "k1").count();
-            let counted: u64 = State::ALL.iter().map(|state| counts.of("k1", *state)).sum();
-            prop_assert_eq!(counted, of_kind as u64);
-
-            let mut due: Vec<_> = model.values().filter(|job| job.is_expired(horizon)).collect();
-            due.sort_by_key(|job| (job.expire_time(), job.uuid));
-            prop_assert_eq!(table.due(horizon).map(|row| &row.job).collect::<Vec<_>>(), due);
         }
-    }
-
-    #[test]
-    fn a_page_starts_after_any_id_whether_it_is_there_or_not() {
-        let mut table = Table::default();
-        for id in (0..=250).step_by(2) {
-            table.put(Row { job: Arc::new(job(id, State::Queued, 0, 0)), key: 0, stored: 0 });
-        }
-        let snapshot = table.snapshot(Timestamp::MIN);
-        for after in 0..=250_u8 {
-            let id = JobId::from_uuid(uuid::Uuid::from_u128(u128::from(after)));
-            let first = snapshot.jobs_after(Some(id)).next().map(|job| job.uuid);
-            let expected = (after < 250)
-                .then(|| JobId::from_uuid(uuid::Uuid::from_u128(u128::from(after / 2 * 2 + 2))));
-            assert_eq!(first, expected, "after {after}");
+        for part in self.parts.iter() {
+            for (_, row) in part.expiring(Some(after), until) {
+                tell(&part.segment.kind(row), part.segment.state(row));
+            }
         }
     }
 }

@@ -265,7 +265,7 @@ impl Watch {
             let at = (job.revision, job.uuid);
             let is_next = at > place && end.is_none_or(|end| at <= end);
             if is_next && self.filter.admits_job(job.uuid, job.scope.as_ref()) {
-                first.push(ByPlace(at, Arc::clone(job)));
+                first.push(ByPlace(at, job));
                 if first.len() > most {
                     first.pop();
                     end = first.peek().map(|last| last.0);

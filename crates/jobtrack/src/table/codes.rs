@@ -1,0 +1,102 @@
+//! Which value each row of a column has, as 16-bit codes.
+
+// Rows below are rows of the segment that the codes were built for; `Column` keeps that.
+#![allow(clippy::indexing_slicing)]
+
+/// The number of a row within its segment.
+pub(crate) type RowId = u16;
+
+/// Which value: 0 if unset, else one more than its index among the column's sorted values. So codes
+/// compare as values do.
+pub(crate) type Code = u16;
+
+/// The most rows of a segment: every row and every code fits 16 bits.
+pub(crate) const SEGMENT_ROWS: usize = 65_535;
+
+/// Below one set row in so many only the set ones are listed.
+const SPARSE: usize = 8;
+
+/// The codes of all rows, in the smallest of these forms.
+#[derive(Debug)]
+pub(crate) enum Codes {
+    /// All rows have this one.
+    Same(Code),
+    /// Every row has the next one, from 1 on: a column by which the rows are sorted.
+    Ascending,
+    /// One for each row.
+    Bytes(Box<[u8]>),
+    /// One for each row.
+    Words(Box<[Code]>),
+    /// Of the rows that are set, in order of row.
+    Sparse { rows: Box<[RowId]>, codes: Box<[Code]> },
+}
+
+impl Codes {
+    /// Packs the codes of all rows.
+    #[allow(clippy::cast_possible_truncation)] // Guarded by the comparison with the greatest.
+    pub(crate) fn build(codes: &[Code]) -> Codes {
+        let first = codes.first().copied().unwrap_or(0);
+        if codes.iter().all(|code| *code == first) {
+            return Codes::Same(first);
+        }
+        let set = codes.iter().filter(|code| **code != 0).count();
+        let greatest = codes.iter().copied().max().unwrap_or(0);
+        if set * SPARSE <= codes.len() {
+            let set = || codes.iter().zip(0..).filter(|(code, _)| **code != 0);
+            return Codes::Sparse {
+                rows: set().map(|(_, row)| row).collect(),
+                codes: set().map(|(code, _)| *code).collect(),
+            };
+        }
+        if greatest <= u8::MAX.into() {
+            Codes::Bytes(codes.iter().map(|code| *code as u8).collect())
+        } else {
+            Codes::Words(codes.into())
+        }
+    }
+
+    /// The code of this row.
+    pub(crate) fn get(&self, row: RowId) -> Code {
+        match self {
+            Codes::Same(code) => *code,
+            Codes::Ascending => row + 1,
+            Codes::Bytes(codes) => codes[usize::from(row)].into(),
+            Codes::Words(codes) => codes[usize::from(row)],
+            Codes::Sparse { rows, codes } => {
+                rows.binary_search(&row).map_or(0, |index| codes[index])
+            }
+        }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Codes::Same(_) | Codes::Ascending => 0,
+            Codes::Bytes(codes) => codes.len(),
+            Codes::Words(codes) => codes.len() * 2,
+            Codes::Sparse { rows, .. } => rows.len() * 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn packed_codes_are_the_codes(
+            most in prop_oneof![Just(0_u16), 1..4_u16, 200..300_u16],
+            share in 0..=100_u32,
+            seed in proptest::collection::vec((any::<u16>(), 0..100_u32), 1..600),
+        ) {
+            let code = |(code, die): &(u16, u32)| if *die < share { code % (most + 1) } else { 0 };
+            let plain: Vec<Code> = seed.iter().map(code).collect();
+            let codes = Codes::build(&plain);
+            let got: Vec<_> = (0..).take(plain.len()).map(|row| codes.get(row)).collect();
+            prop_assert_eq!(got, plain);
+        }
+    }
+}

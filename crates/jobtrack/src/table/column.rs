@@ -1,0 +1,522 @@
+//! One field of all rows of a segment: sorted distinct values, a code for each row, and the rows in
+//! order of value.
+//!
+//! Every question is asked of the values first, which are fewer than the rows: a test becomes a set
+//! of codes, and rows are compared by code alone.
+
+// Rows and codes below are those that `build` and `merge` gave out for this column; both check
+// that no more rows come than fit.
+#![allow(clippy::indexing_slicing)]
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::codes::{Code, Codes, RowId};
+use super::numbers::{Key, Numbers, key_of, value_of};
+use super::texts::Texts;
+use crate::field::{FieldType, ValueRef};
+use crate::job::State;
+
+/// One field of all rows of a segment.
+#[derive(Debug)]
+pub(crate) struct Column {
+    values: Values,
+    codes: Codes,
+    order: Option<Order>,
+    rows: u32,
+    set: u32,
+}
+
+/// The distinct values in ascending order.
+#[derive(Debug)]
+pub(crate) enum Values {
+    /// No row is set.
+    None,
+    Texts(Texts),
+    Numbers(Numbers),
+}
+
+/// The rows that are set, in order of (run, code, row).
+#[derive(Debug)]
+struct Order {
+    rows: Box<[RowId]>,
+    runs: Box<[Run]>,
+    /// Where the rows of each code begin, where that is few in comparison. Only of a single run.
+    starts: Option<Box<[u16]>>,
+}
+
+/// Rows of one column whose order is kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The state that all of them have, if the column's order is parted by state.
+    pub(crate) state: Option<State>,
+    start: u32,
+    end: u32,
+}
+
+/// Some rows of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RowList<'a> {
+    /// From one row up to and without another.
+    Range(u32, u32),
+    /// These, in this order.
+    Listed(&'a [RowId]),
+}
+
+impl RowList<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            RowList::Range(start, end) => (end - start) as usize,
+            RowList::Listed(rows) => rows.len(),
+        }
+    }
+
+    /// The row at this place, which is below `len`.
+    #[allow(clippy::cast_possible_truncation)] // Rows of a segment fit 16 bits.
+    pub(crate) fn get(&self, index: usize) -> RowId {
+        match self {
+            RowList::Range(start, _) => (*start as usize + index) as RowId,
+            RowList::Listed(rows) => rows[index],
+        }
+    }
+
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = RowId> {
+        (0..self.len()).map(move |index| self.get(index))
+    }
+}
+
+/// Where a value lies among the codes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The least code whose value is not less than it: one more than the last if all are less.
+    pub(crate) code: u32,
+    /// Whether that is the value itself.
+    pub(crate) is_there: bool,
+}
+
+impl Column {
+    /// The column of rows none of which is set.
+    pub(crate) fn unset(rows: usize) -> Column {
+        let (values, codes) = (Values::None, Codes::Same(0));
+        Column { values, codes, order: None, rows: count(rows), set: 0 }
+    }
+
+    /// The column of so many rows, of which these have these values; `states` parts its order.
+    pub(crate) fn build<'a>(
+        field_type: FieldType,
+        rows: usize,
+        set: &[(RowId, ValueRef<'a>)],
+        states: Option<&[State]>,
+    ) -> Column {
+        if set.is_empty() {
+            return Column::unset(rows);
+        }
+        let mut codes = vec![0; rows];
+        let values = match field_type {
+            FieldType::Text | FieldType::Word(_) => Values::Texts(build_texts(set, &mut codes)),
+            _ => Values::Numbers(build_numbers(set, &mut codes)),
+        };
+        Column::of(values, &codes, states)
+    }
+
+    /// The column of numbers that ascend strictly with the rows.
+    pub(crate) fn ascending(keys: &[Key]) -> Column {
+        let rows = count(keys.len());
+        let values = Values::Numbers(Numbers::build(keys));
+        Column { values, codes: Codes::Ascending, order: None, rows, set: rows }
+    }
+
+    /// Joins columns of one field: row by row the part and its row that the new row comes from.
+    pub(crate) fn merge(
+        parts: &[Option<&Column>],
+        from: &[(u8, RowId)],
+        states: Option<&[State]>,
+    ) -> Column {
+        let rows = from.len();
+        if parts.iter().flatten().all(|part| part.set == 0) {
+            return Column::unset(rows);
+        }
+        let used = used_codes(parts, from);
+        let (values, maps) = merge_values(parts, &used);
+        // The commonest case of all: a field that has one value everywhere.
+        if let Some(code) = same_code(parts, &maps) {
+            let order = None;
+            let set = if code == 0 { 0 } else { count(rows) };
+            let values = if code == 0 { Values::None } else { values };
+            return Column { values, codes: Codes::Same(code), order, rows: count(rows), set };
+        }
+        let mut codes = Vec::with_capacity(rows);
+        for (part, row) in from {
+            let part = usize::from(*part);
+            let code = parts[part].map_or(0, |column| column.codes.get(*row));
+            codes.push(maps[part][usize::from(code)]);
+        }
+        Column::of(values, &codes, states)
+    }
+
+    fn of(values: Values, codes: &[Code], states: Option<&[State]>) -> Column {
+        let set = codes.iter().filter(|code| **code != 0).count();
+        let packed = Codes::build(codes);
+        if set == 0 {
+            return Column::unset(codes.len());
+        }
+        let order = match packed {
+            Codes::Same(_) | Codes::Ascending => None,
+            _ => Some(Order::build(codes, values.len(), states)),
+        };
+        Column { values, codes: packed, order, rows: count(codes.len()), set: count(set) }
+    }
+
+    /// How many rows are set.
+    pub(crate) fn set(&self) -> usize {
+        self.set as usize
+    }
+
+    /// The values.
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The codes of the rows.
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.codes
+    }
+
+    /// The code of this row.
+    pub(crate) fn code(&self, row: RowId) -> Code {
+        self.codes.get(row)
+    }
+
+    /// The value of this code; None for 0. A text is put into `text` and borrowed from there.
+    pub(crate) fn value<'t>(
+        &self,
+        field_type: FieldType,
+        code: Code,
+        text: &'t mut String,
+    ) -> Option<ValueRef<'t>> {
+        let index = usize::from(code.checked_sub(1)?);
+        match &self.values {
+            Values::None => None,
+            Values::Numbers(numbers) => Some(value_of(field_type, numbers.get(index))),
+            Values::Texts(texts) => {
+                texts.get(index, text);
+                Some(ValueRef::Text(text))
+            }
+        }
+    }
+
+    /// The key of this row's number, if it has one.
+    pub(crate) fn number(&self, row: RowId) -> Option<Key> {
+        let index = usize::from(self.code(row).checked_sub(1)?);
+        match &self.values {
+            Values::Numbers(numbers) => Some(numbers.get(index)),
+            _ => None,
+        }
+    }
+
+    /// This row's text, if it has one.
+    pub(crate) fn text(&self, row: RowId) -> Option<String> {
+        let index = usize::from(self.code(row).checked_sub(1)?);
+        let Values::Texts(texts) = &self.values else { return None };
+        let mut text = String::new();
+        texts.get(index, &mut text);
+        Some(text)
+    }
+
+    /// How the value of this code, which is not 0, compares with another.
+    pub(crate) fn compare(&self, code: Code, other: &ValueRef<'_>) -> Ordering {
+        let index = usize::from(code.saturating_sub(1));
+        match (&self.values, other) {
+            (Values::Texts(texts), ValueRef::Text(text)) => texts.compare(index, text),
+            (Values::Numbers(numbers), other) => match key_of(other) {
+                Some(key) => numbers.get(index).cmp(&key),
+                None => Ordering::Greater,
+            },
+            _ => Ordering::Greater,
+        }
+    }
+
+    /// Where this value lies among the codes.
+    pub(crate) fn place(&self, value: &ValueRef<'_>) -> Place {
+        let (less, is_there) = match (&self.values, value) {
+            (Values::Texts(texts), ValueRef::Text(text)) => {
+                let less = texts.lower_bound(text);
+                (less, less < texts.len() && texts.compare(less, text).is_eq())
+            }
+            (Values::Numbers(numbers), value) => match key_of(value) {
+                Some(key) => {
+                    let less = numbers.lower_bound(key);
+                    (less, less < numbers.len() && numbers.get(less) == key)
+                }
+                None => (0, false),
+            },
+            _ => (0, false),
+        };
+        Place { code: count(less) + 1, is_there }
+    }
+
+    /// One more than the greatest code.
+    pub(crate) fn end_code(&self) -> u32 {
+        count(self.values.len()) + 1
+    }
+
+    /// The runs in which the set rows are sorted: one, or one for each state that occurs.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        let whole = Run { state: None, start: 0, end: self.set };
+        let own = self.order.as_ref().map_or(&[][..], |order| &order.runs);
+        let whole = (own.is_empty() && self.set > 0).then_some(whole);
+        own.iter().copied().chain(whole)
+    }
+
+    /// The rows of a run whose codes lie in this range, in order of (code, row).
+    pub(crate) fn rows_of(&self, run: Run, codes: Range<u32>) -> RowList<'_> {
+        if codes.start >= codes.end {
+            return RowList::Range(0, 0);
+        }
+        let Some(order) = &self.order else {
+            return match self.codes {
+                Codes::Ascending => {
+                    let end = codes.end.min(self.rows + 1);
+                    let start = codes.start.max(1).min(end);
+                    RowList::Range(start - 1, end.max(1) - 1)
+                }
+                Codes::Same(code) if codes.contains(&code.into()) && code != 0 => {
+                    RowList::Range(0, self.rows)
+                }
+                _ => RowList::Range(0, 0),
+            };
+        };
+        let at = |code: u32| match &order.starts {
+            _ if code <= 1 => run.start as usize,
+            Some(starts) => starts.get(code as usize - 1).map_or(run.end as usize, |s| (*s).into()),
+            None => {
+                let rows = &order.rows[run.start as usize..run.end as usize];
+                let less = |row: &RowId| u32::from(self.codes.get(*row)) < code;
+                run.start as usize + rows.partition_point(less)
+            }
+        };
+        RowList::Listed(&order.rows[at(codes.start)..at(codes.end)])
+    }
+
+    /// How many rows have a code in this range.
+    pub(crate) fn count_of(&self, codes: &Range<u32>) -> usize {
+        if codes.start <= 1 && codes.end >= self.end_code() {
+            return self.set();
+        }
+        self.runs().map(|run| self.rows_of(run, codes.clone()).len()).sum()
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let order = self.order.as_ref().map_or(0, |order| {
+            let starts = order.starts.as_ref().map_or(0, |starts| starts.len() * 2);
+            order.rows.len() * 2 + order.runs.len() * size_of::<Run>() + starts
+        });
+        self.values.bytes() + self.codes.bytes() + order
+    }
+}
+
+impl Values {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Values::None => 0,
+            Values::Texts(texts) => texts.len(),
+            Values::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Values::None => 0,
+            Values::Texts(texts) => texts.bytes(),
+            Values::Numbers(numbers) => numbers.bytes(),
+        }
+    }
+}
+
+impl Order {
+    /// Sorts by counting, which keeps rows of one code in their order.
+    fn build(codes: &[Code], values: usize, states: Option<&[State]>) -> Order {
+        let mut ends = vec![0_u32; values + 2];
+        codes.iter().for_each(|code| ends[usize::from(*code) + 1] += 1);
+        let unset = ends[1];
+        ends[1] = 0;
+        for code in 2..ends.len() {
+            ends[code] += ends[code - 1];
+        }
+        let set = codes.len() - unset as usize;
+        // `ends[code]` is where the next row of that code goes; at first, where they begin.
+        let starts = &mut ends;
+        let begins: Vec<u32> = starts[1..=values].to_vec();
+        let mut rows = vec![0; set];
+        for (code, row) in codes.iter().zip(0..) {
+            if *code != 0 {
+                let at = &mut starts[usize::from(*code)];
+                rows[*at as usize] = row;
+                *at += 1;
+            }
+        }
+        match states {
+            Some(states) => Order::parted(&rows, states),
+            None => {
+                let run = Run { state: None, start: 0, end: count(set) };
+                let pays = values * 4 <= set;
+                let starts = pays.then(|| begins.into_iter().map(narrow).collect());
+                Order { rows: rows.into(), runs: [run].into(), starts }
+            }
+        }
+    }
+
+    /// The rows parted by state, in each part as they were.
+    fn parted(sorted: &[RowId], states: &[State]) -> Order {
+        let mut rows = Vec::with_capacity(sorted.len());
+        let mut runs = Vec::new();
+        for state in State::ALL {
+            let start = count(rows.len());
+            rows.extend(sorted.iter().filter(|row| states[usize::from(**row)] == *state));
+            let end = count(rows.len());
+            if end > start {
+                runs.push(Run { state: Some(*state), start, end });
+            }
+        }
+        Order { rows: rows.into(), runs: runs.into(), starts: None }
+    }
+}
+
+fn build_texts<'a>(set: &[(RowId, ValueRef<'a>)], codes: &mut [Code]) -> Texts {
+    let text = |value: &ValueRef<'a>| if let ValueRef::Text(text) = *value { text } else { "" };
+    // Most texts repeat, so they are told apart first and only then sorted.
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let mut distinct: Vec<(&str, u32)> = Vec::new();
+    let mut last: Option<(&str, u32)> = None;
+    let mut found = Vec::with_capacity(set.len());
+    for (_, value) in set {
+        let text = text(value);
+        let number = match last {
+            Some((before, number)) if before == text => number,
+            _ => *numbers.entry(text).or_insert_with(|| {
+                distinct.push((text, count(distinct.len())));
+                count(distinct.len()) - 1
+            }),
+        };
+        last = Some((text, number));
+        found.push(number);
+    }
+    distinct.sort_unstable();
+    let mut code_of = vec![0; distinct.len()];
+    for ((_, number), code) in distinct.iter().zip(1..) {
+        code_of[*number as usize] = code;
+    }
+    for ((row, _), number) in set.iter().zip(found) {
+        codes[usize::from(*row)] = code_of[number as usize];
+    }
+    Texts::build(distinct.iter().map(|(text, _)| *text))
+}
+
+fn build_numbers(set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Numbers {
+    let mut keys: Vec<(Key, RowId)> =
+        set.iter().filter_map(|(row, value)| Some((key_of(value)?, *row))).collect();
+    keys.sort_unstable();
+    let mut distinct: Vec<Key> = Vec::new();
+    for (key, row) in keys {
+        if distinct.last() != Some(&key) {
+            distinct.push(key);
+        }
+        codes[usize::from(row)] = narrow(count(distinct.len()));
+    }
+    Numbers::build(&distinct)
+}
+
+/// Of each part and code whether a row that stays has it.
+fn used_codes(parts: &[Option<&Column>], from: &[(u8, RowId)]) -> Vec<Vec<bool>> {
+    let none = |part: &Option<&Column>| vec![false; part.map_or(1, |c| c.values.len() + 1)];
+    let mut used: Vec<Vec<bool>> = parts.iter().map(none).collect();
+    // A part of one value need not be asked row by row.
+    let is_same: Vec<bool> =
+        parts.iter().map(|part| part.is_none_or(|c| matches!(c.codes, Codes::Same(_)))).collect();
+    for (part, row) in from {
+        let index = usize::from(*part);
+        match parts[index] {
+            Some(column) if !is_same[index] => {
+                used[index][usize::from(column.codes.get(*row))] = true;
+            }
+            Some(column) => {
+                if let Codes::Same(code) = column.codes {
+                    used[index][usize::from(code)] = true;
+                }
+            }
+            None => {}
+        }
+    }
+    used
+}
+
+/// The used values of all parts, and of each part and code the new code.
+fn merge_values(parts: &[Option<&Column>], used: &[Vec<bool>]) -> (Values, Vec<Vec<Code>>) {
+    let mut maps: Vec<Vec<Code>> = used.iter().map(|codes| vec![0; codes.len()]).collect();
+    let texts: Vec<(usize, &Texts)> = parts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, part)| match part.map(|column| &column.values) {
+            Some(Values::Texts(texts)) => Some((index, texts)),
+            _ => None,
+        })
+        .collect();
+    if !texts.is_empty() {
+        let only: Vec<&Texts> = texts.iter().map(|(_, texts)| *texts).collect();
+        let (merged, places) = Texts::merge(&only, &|part, index| used[texts[part].0][index + 1]);
+        for ((part, _), places) in texts.iter().zip(places) {
+            for (index, place) in places.into_iter().enumerate() {
+                if used[*part][index + 1] {
+                    maps[*part][index + 1] = place + 1;
+                }
+            }
+        }
+        return (Values::Texts(merged), maps);
+    }
+    let mut all: Vec<(Key, usize, usize)> = Vec::new();
+    for (part, column) in parts.iter().enumerate() {
+        let Some(Values::Numbers(numbers)) = column.map(|column| &column.values) else { continue };
+        let used = (0..numbers.len()).filter(|index| used[part][index + 1]);
+        all.extend(used.map(|index| (numbers.get(index), part, index + 1)));
+    }
+    // Each part is sorted already, which this kind of sort makes use of.
+    all.sort_by_key(|(key, ..)| *key);
+    let mut distinct: Vec<Key> = Vec::new();
+    for (key, part, code) in all {
+        if distinct.last() != Some(&key) {
+            distinct.push(key);
+        }
+        maps[part][code] = narrow(count(distinct.len()));
+    }
+    (Values::Numbers(Numbers::build(&distinct)), maps)
+}
+
+/// The one new code that all rows have, if that can be told from the parts.
+fn same_code(parts: &[Option<&Column>], maps: &[Vec<Code>]) -> Option<Code> {
+    let mut same = None;
+    for (part, map) in parts.iter().zip(maps) {
+        let code = match part {
+            None => 0,
+            Some(Column { codes: Codes::Same(code), .. }) => map[usize::from(*code)],
+            Some(_) => return None,
+        };
+        if same.is_some_and(|same| same != code) {
+            return None;
+        }
+        same = Some(code);
+    }
+    same
+}
+
+/// A number of rows, codes or values, which are at most 65,536 in a segment.
+pub(crate) fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A row or a code: a segment has at most 65,535 of each.
+fn narrow(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}

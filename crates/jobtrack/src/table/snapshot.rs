@@ -1,0 +1,74 @@
+//! What a reader holds on to.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::part::Part;
+use super::rows::Rows;
+use crate::job::{Job, JobId, Revision};
+use crate::timestamp::Timestamp;
+
+/// All jobs as they stood at one revision, less those expired at one horizon.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) heads: Vec<Arc<Rows>>,
+    pub(crate) parts: Arc<Vec<Part>>,
+    pub(crate) revision: Revision,
+    pub(crate) horizon: Timestamp,
+}
+
+impl Snapshot {
+    /// The jobs after this one in order of uuid, or all of them; expired ones left out. It makes
+    /// every job anew that stands in a segment, so it is for those who need them all.
+    pub(crate) fn jobs_after(&self, after: Option<JobId>) -> impl Iterator<Item = Arc<Job>> + '_ {
+        let heads = self.heads.iter().map(move |rows| {
+            Box::new(
+                rows.after(after).map(|row| (row.job.uuid, Arc::clone(&row.job))).map(Found::Head),
+            ) as Box<dyn Iterator<Item = Found<'_>>>
+        });
+        let parts = self.parts.iter().map(move |part| {
+            let first = after.map_or(0, |after| part.segment.rows_before(after));
+            let rows = part.living_from(first).map(move |row| (part.segment.uuid(row), row));
+            let rows = rows.filter(move |(id, _)| after.is_none_or(|after| *id > after));
+            Box::new(rows.map(move |(id, row)| Found::Part(id, part, row)))
+                as Box<dyn Iterator<Item = _>>
+        });
+        let mut places: Vec<_> = heads.chain(parts).collect();
+        let mut first: BinaryHeap<Reverse<(JobId, usize)>> = BinaryHeap::new();
+        let mut next: Vec<Option<Found<'_>>> = places.iter_mut().map(Iterator::next).collect();
+        first.extend(
+            next.iter()
+                .enumerate()
+                .filter_map(|(place, found)| Some(Reverse((found.as_ref()?.id(), place)))),
+        );
+        std::iter::from_fn(move || {
+            let Reverse((_, place)) = first.pop()?;
+            let following = places.get_mut(place).and_then(Iterator::next);
+            first.extend(following.as_ref().map(|found| Reverse((found.id(), place))));
+            let found = next.get_mut(place)?;
+            std::mem::replace(found, following).map(Found::job)
+        })
+        .filter(|job| !job.is_expired(self.horizon))
+    }
+}
+
+enum Found<'a> {
+    Head((JobId, Arc<Job>)),
+    Part(JobId, &'a Part, super::RowId),
+}
+
+impl Found<'_> {
+    fn id(&self) -> JobId {
+        match self {
+            Found::Head((id, _)) | Found::Part(id, ..) => *id,
+        }
+    }
+
+    fn job(self) -> Arc<Job> {
+        match self {
+            Found::Head((_, job)) => job,
+            Found::Part(_, part, row) => Arc::new(part.segment.job(row)),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The table against a plain map, under changes in any order and work at any time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::job::{Job, JobId, State};
+use crate::query::random_jobs::{job, time};
+
+type Model = BTreeMap<JobId, Arc<Job>>;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Puts a job in, at one of a few ids.
+    Put(u8, Box<Job>),
+    Remove(u8),
+    /// Puts a whole segment in.
+    Load(u8, Vec<Job>),
+    /// Turns a head that is not full.
+    Rest,
+    /// Begins work, if none is under way.
+    Begin,
+    /// Goes on with it.
+    Work,
+    /// Publishes it, done or not.
+    Publish,
+    Count(Timestamp),
+    /// Takes a snapshot to be looked at in the end.
+    Hold(Timestamp),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (any::<u8>(), job()).prop_map(|(id, job)| Step::Put(id % 64, Box::new(job))),
+        4 => any::<u8>().prop_map(|id| Step::Remove(id % 64)),
+        1 => (any::<u8>(), proptest::collection::vec(job(), 1..20))
+            .prop_map(|(id, jobs)| Step::Load(id, jobs)),
+        1 => Just(Step::Rest),
+        4 => Just(Step::Begin),
+        4 => Just(Step::Work),
+        3 => Just(Step::Publish),
+        2 => time().prop_map(Step::Count),
+        1 => time().prop_map(Step::Hold),
+    ]
+}
+
+fn id(n: u8) -> JobId {
+    // Scattered, so that rows of different segments lie among one another.
+    JobId::from_uuid(uuid::Uuid::from_u128(u128::from(n.wrapping_mul(151)) << 64 | 7))
+}
+
+fn with_id(job: Job, n: u8) -> Arc<Job> {
+    Arc::new(Job { uuid: id(n), ..job })
+}
+
+fn row(job: &Arc<Job>) -> Row {
+    let number = job.revision.number;
+    Row { job: Arc::clone(job), key: number * 3, stored: number + (1 << 40) }
+}
+
+fn visible(model: &Model, horizon: Timestamp) -> Vec<Arc<Job>> {
+    model.values().filter(|job| !job.is_expired(horizon)).cloned().collect()
+}
+
+/// Everything that can be asked of the table, asked of the model as well.
+fn check(table: &Table, model: &Model, horizon: Timestamp) -> Result<(), TestCaseError> {
+    prop_assert_eq!(table.len(), model.len());
+    for n in 0..=u8::MAX {
+        let found = table.row(id(n));
+        let expected = model.get(&id(n)).map(row);
+        prop_assert_eq!(
+            found.map(|row| (row.job, row.key, row.stored)),
+            expected.map(|row| (row.job, row.key, row.stored))
+        );
+    }
+    check_counts(table, model, horizon)?;
+    let mut due: Vec<_> = model.values().filter(|job| job.is_expired(horizon)).cloned().collect();
+    due.sort_by_key(|job| (job.expire_time(), job.uuid));
+    let found: Vec<_> = table.due(horizon).map(|row| row.job).collect();
+    prop_assert_eq!(table.has_due(horizon), !due.is_empty());
+    prop_assert_eq!(found, due);
+    let later = horizon.saturating_add(std::time::Duration::from_secs(1));
+    for (from, until) in [(horizon, later), (Timestamp::MIN, horizon), (horizon, Timestamp::MAX)] {
+        let expires = |job: &&Arc<Job>| job.is_expired(until) && !job.is_expired(from);
+        let any = model.values().any(|job| expires(&job));
+        prop_assert_eq!(table.expires_between(from, until), any);
+    }
+    let seen: Vec<_> = table.snapshot(horizon).jobs_after(None).collect();
+    prop_assert_eq!(&seen, &visible(model, horizon));
+    for after in (0..=u8::MAX).step_by(37).map(id) {
+        let rest: Vec<_> = table.snapshot(horizon).jobs_after(Some(after)).collect();
+        let expected: Vec<_> = seen.iter().filter(|job| job.uuid > after).cloned().collect();
+        prop_assert_eq!(rest, expected);
+    }
+    // What the parts say of themselves.
+    for part in table.parts.iter() {
+        let living: Vec<_> = part.living_from(0).collect();
+        prop_assert_eq!(part.living(), living.len());
+        prop_assert_eq!(part.dead(), part.dead_rows().count());
+        for state in State::ALL {
+            let of_state = living.iter().filter(|row| part.segment.state(**row) == *state);
+            prop_assert_eq!(part.living_in(*state), of_state.count());
+        }
+        let next = living.iter().filter_map(|row| part.segment.expire_time(*row)).min();
+        prop_assert_eq!(part.next_expiry(), next);
+    }
+    Ok(())
+}
+
+fn check_counts(table: &Table, model: &Model, horizon: Timestamp) -> Result<(), TestCaseError> {
+    let counts = table.counts(horizon);
+    let living = visible(model, horizon);
+    for state in State::ALL {
+        let of_state = living.iter().filter(|job| job.state() == *state).count();
+        prop_assert_eq!(counts.of_state(*state), of_state as u64);
+    }
+    let kinds: std::collections::BTreeSet<_> = living.iter().map(|job| &*job.kind).collect();
+    prop_assert_eq!(counts.kinds().collect::<Vec<_>>(), kinds.into_iter().collect::<Vec<_>>());
+    for job in living {
+        let same = |other: &&Arc<Job>| other.kind == job.kind && other.state() == job.state();
+        let expected = visible(model, horizon).iter().filter(same).count();
+        prop_assert_eq!(counts.of(&job.kind, job.state()), expected as u64);
+    }
+    Ok(())
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    (1..9_usize, 2..4_usize, prop_oneof![Just(5_usize), Just(20), Just(SEGMENT_ROWS)])
+        .prop_map(|(head_rows, fan, segment_rows)| Shape { head_rows, fan, segment_rows })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_table_agrees_with_a_map(
+        shape in shape(),
+        steps in proptest::collection::vec(step(), 0..250),
+        horizon in time(),
+    ) {
+        let mut table = Table::shaped(shape);
+        let mut model = Model::new();
+        let mut work: Option<Work> = None;
+        let mut held = Vec::new();
+        for (n, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Put(id, job) => {
+                    let job = with_id(*job, id);
+                    table.put(row(&job));
+                    model.insert(job.uuid, job);
+                }
+                Step::Remove(n) => {
+                    prop_assert_eq!(table.remove(id(n)), model.remove(&id(n)).is_some());
+                }
+                Step::Load(first, jobs) => {
+                    // Segments are of jobs that have ended, or of those that have not.
+                    let ended = jobs[0].state().is_terminal();
+                    let jobs = jobs.into_iter().zip(0..).map(|(job, n): (Job, u8)| {
+                        with_id(job, 64 + (first.wrapping_add(n) % 192))
+                    });
+                    let mut rows: Vec<Row> = jobs
+                        .filter(|job| job.state().is_terminal() == ended)
+                        .map(|job| row(&job))
+                        .collect();
+                    rows.sort_by_key(|row| row.job.uuid);
+                    let taken = rows.iter().find(|row| model.contains_key(&row.job.uuid));
+                    let expected = taken.map_or(Ok(()), |row| Err(row.job.uuid));
+                    prop_assert_eq!(table.add_segment(Segment::build(&rows)), expected);
+                    if expected.is_ok() {
+                        model.extend(rows.into_iter().map(|row| (row.job.uuid, row.job)));
+                    }
+                }
+                Step::Rest => table.rest(),
+                Step::Begin => {
+                    if work.is_none() {
+                        work = table.next_work();
+                    }
+                }
+                Step::Work => {
+                    if work.as_mut().is_some_and(Work::step) {
+                        work.take().into_iter().for_each(|work| table.publish(work));
+                    }
+                }
+                Step::Publish => work.take().into_iter().for_each(|work| table.publish(work)),
+                Step::Count(horizon) => check_counts(&table, &model, horizon)?,
+                Step::Hold(horizon) => held.push((table.snapshot(horizon), model.clone())),
+            }
+            if n % 16 == 0 {
+                check(&table, &model, horizon)?;
+            }
+        }
+        check(&table, &model, horizon)?;
+        work.take().into_iter().for_each(|work| table.publish(work));
+        table.rest();
+        let mut left = 1_000;
+        while let Some(work) = table.next_work() {
+            table.publish(work);
+            left -= 1;
+            prop_assert!(left > 0, "work never ends");
+        }
+        prop_assert!(!table.is_behind());
+        check(&table, &model, horizon)?;
+        for (snapshot, model) in held {
+            let seen: Vec<_> = snapshot.jobs_after(None).collect();
+            prop_assert_eq!(seen, visible(&model, snapshot.horizon));
+        }
+    }
+
+    /// A segment gives back what was put in, merged or not.
+    #[test]
+    fn a_segment_holds_the_jobs(
+        jobs in proptest::collection::vec((any::<u8>(), job()), 1..60),
+        parts in 1..4_usize,
+    ) {
+        let jobs: Model = jobs.into_iter().map(|(n, job)| (id(n), with_id(job, n))).collect();
+        let rows: Vec<Row> = jobs.values().map(row).collect();
+        let same = |segment: &Segment| {
+            let own = (0..).take(segment.len()).map(|at| segment.row(at));
+            let own: Vec<_> = own.map(|row| (row.job, row.key, row.stored)).collect();
+            let put = rows.iter().map(|row| (Arc::clone(&row.job), row.key, row.stored));
+            assert_eq!(own, put.collect::<Vec<_>>());
+        };
+        same(&Segment::build(&rows));
+        let mut split: Vec<Vec<Row>> = vec![Vec::new(); parts];
+        for (n, row) in rows.iter().enumerate() {
+            split[n % parts].push(row.clone());
+        }
+        let segments = split.iter().filter(|rows| !rows.is_empty()).map(|rows| {
+            (Arc::new(Segment::build(rows)), (0..).take(rows.len()).collect())
+        });
+        let merged = segment::Merge::new(segments.collect()).finish();
+        same(&merged);
+        // Every column's order is that of its values, ties by row.
+        for (field, column) in crate::field::Field::FIXED.iter().zip(0..).map(|(f, _): (_, u8)| (f, merged.column(f).unwrap())) {
+            for run in column.runs() {
+                let listed: Vec<_> = column.rows_of(run, 1..column.end_code()).iter().collect();
+                let mut sorted = listed.clone();
+                sorted.sort_by_key(|row| (column.code(*row), *row));
+                prop_assert_eq!(&listed, &sorted, "{}", field);
+                for code in 1..column.end_code() {
+                    let of_code: Vec<_> = column.rows_of(run, code..code + 1).iter().collect();
+                    let expected: Vec<_> = listed
+                        .iter()
+                        .filter(|row| u32::from(column.code(**row)) == code)
+                        .copied()
+                        .collect();
+                    prop_assert_eq!(of_code, expected, "{} {}", field, code);
+                }
+            }
+            let listed: usize = column.runs().map(|run| column.rows_of(run, 1..column.end_code()).len()).sum();
+            prop_assert_eq!(listed, column.set());
+        }
+    }
+}
