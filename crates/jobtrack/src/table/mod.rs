@@ -10,7 +10,7 @@
 //! the head once more. `docs/design/0008-segments.md` says why it is so and what was measured.
 //!
 //! Sealing and merging change nothing that can be seen. They are done in steps ([`Work`]) by
-//! whoever has time: see [`Table::next_work`].
+//! whoever has time: see [`Table::next_seal`] and [`Table::next_merge`].
 
 mod codes;
 mod column;
@@ -76,6 +76,8 @@ pub(crate) struct Table {
     /// The last one takes what changes; those before are full and wait to be sealed.
     heads: Vec<Head>,
     parts: Arc<Vec<Part>>,
+    /// Whether merging has fallen behind.
+    merges_behind: bool,
     uuids: Uuids,
     /// Where each place is by now, by its number.
     places: Vec<Moved>,
@@ -132,6 +134,7 @@ impl Table {
             // Place 0 is none.
             heads: vec![Head::new(1)],
             parts: Arc::default(),
+            merges_behind: false,
             uuids: Uuids::default(),
             places: vec![Moved::Gone, Moved::Head(0)],
             len: 0,
@@ -201,7 +204,9 @@ impl Table {
             }
         }
         self.len += segment.len();
-        Arc::make_mut(&mut self.parts).push(Part::new(place, Arc::new(segment)));
+        let mut part = Part::of(segment);
+        part.id = place;
+        Arc::make_mut(&mut self.parts).push(part);
         self.renumber();
         Ok(())
     }

@@ -36,13 +36,14 @@ pub(crate) struct Alive {
 }
 
 impl Part {
-    /// The segment with all rows alive.
-    pub(crate) fn new(id: PlaceId, segment: Arc<Segment>) -> Part {
+    /// The segment with all rows alive, not yet in any place.
+    pub(crate) fn of(segment: Segment) -> Part {
+        let segment = Arc::new(segment);
         let mut by_state = [0; STATES];
         segment.states().iter().for_each(|state| by_state[slot(*state)] += 1);
         let living = count(segment.len());
         let alive = Alive { dead: Vec::new(), living, by_state, passed: 0, next_expiry: None };
-        let mut part = Part { id, segment, alive: Arc::new(alive) };
+        let mut part = Part { id: 0, segment, alive: Arc::new(alive) };
         part.pass();
         part
     }

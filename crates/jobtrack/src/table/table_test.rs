@@ -20,12 +20,12 @@ enum Step {
     Load(u8, Vec<Job>),
     /// Turns a head that is not full.
     Rest,
-    /// Begins work, if none is under way.
-    Begin,
+    /// Begins a sealing (or a merge), if none is under way.
+    Begin(bool),
     /// Goes on with it.
-    Work,
+    Work(bool),
     /// Publishes it, done or not.
-    Publish,
+    Publish(bool),
     Count(Timestamp),
     /// Takes a snapshot to be looked at in the end.
     Hold(Timestamp),
@@ -38,9 +38,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<u8>(), proptest::collection::vec(job(), 1..20))
             .prop_map(|(id, jobs)| Step::Load(id, jobs)),
         1 => Just(Step::Rest),
-        4 => Just(Step::Begin),
-        4 => Just(Step::Work),
-        3 => Just(Step::Publish),
+        5 => any::<bool>().prop_map(Step::Begin),
+        6 => any::<bool>().prop_map(Step::Work),
+        4 => any::<bool>().prop_map(Step::Publish),
         2 => time().prop_map(Step::Count),
         1 => time().prop_map(Step::Hold),
     ]
@@ -142,7 +142,7 @@ proptest! {
     ) {
         let mut table = Table::shaped(shape);
         let mut model = Model::new();
-        let mut work: Option<Work> = None;
+        let mut work: [Option<Work>; 2] = [None, None];
         let mut held = Vec::new();
         for (n, step) in steps.into_iter().enumerate() {
             match step {
@@ -173,17 +173,22 @@ proptest! {
                     }
                 }
                 Step::Rest => table.rest(),
-                Step::Begin => {
+                Step::Begin(merge) => {
+                    let work = &mut work[usize::from(merge)];
                     if work.is_none() {
-                        work = table.next_work();
+                        *work = if merge { table.next_merge() } else { table.next_seal() };
                     }
                 }
-                Step::Work => {
+                Step::Work(merge) => {
+                    let work = &mut work[usize::from(merge)];
                     if work.as_mut().is_some_and(Work::step) {
-                        work.take().into_iter().for_each(|work| table.publish(work));
+                        work.take().into_iter().for_each(|work| drop(table.publish(work)));
                     }
                 }
-                Step::Publish => work.take().into_iter().for_each(|work| table.publish(work)),
+                Step::Publish(merge) => {
+                    let work = work[usize::from(merge)].take();
+                    work.into_iter().for_each(|work| drop(table.publish(work)));
+                }
                 Step::Count(horizon) => check_counts(&table, &model, horizon)?,
                 Step::Hold(horizon) => held.push((table.snapshot(horizon), model.clone())),
             }
@@ -192,15 +197,15 @@ proptest! {
             }
         }
         check(&table, &model, horizon)?;
-        work.take().into_iter().for_each(|work| table.publish(work));
+        work.into_iter().flatten().for_each(|work| drop(table.publish(work)));
         table.rest();
         let mut left = 1_000;
-        while let Some(work) = table.next_work() {
+        while let Some(work) = table.next_seal().or_else(|| table.next_merge()) {
             table.publish(work);
             left -= 1;
             prop_assert!(left > 0, "work never ends");
         }
-        prop_assert!(!table.is_behind());
+        prop_assert!(!table.seals_behind() && !table.merges_behind());
         check(&table, &model, horizon)?;
         for (snapshot, model) in held {
             let seen: Vec<_> = snapshot.jobs_after(None).collect();

@@ -7,7 +7,7 @@ use super::part::{Alive, Part};
 use super::rows::{Row, Rows};
 use super::segment::{Merge, Segment};
 use super::uuids::PlaceId;
-use super::{Moved, RowId, Shape, Table};
+use super::{Moved, Shape, Table};
 use crate::job::JobId;
 
 /// How many sizes of segments there are: merging leads from each to the next, the last ones stay.
@@ -24,90 +24,73 @@ const SHORTEN_EVERY: usize = 64;
 /// A head that is being sealed, or segments that are being merged. It holds what it reads, so the
 /// table may change meanwhile.
 #[derive(Debug)]
-pub(crate) struct Work(Kind);
+pub(crate) struct Work {
+    from: From,
+    merge: Option<Merge>,
+    /// What it has come to.
+    made: Vec<Part>,
+}
 
 #[derive(Debug)]
-enum Kind {
-    Seal {
-        head: PlaceId,
-        rows: Arc<Rows>,
-        built: Option<Vec<Segment>>,
-    },
-    Merge {
-        parts: Vec<(PlaceId, Arc<Segment>, Arc<Alive>)>,
-        merge: Merge,
-        is_done: bool,
-    },
+enum From {
+    Head(PlaceId, Arc<Rows>),
+    /// With the rows that lived when the work began.
+    Parts(Vec<(PlaceId, Arc<Segment>, Arc<Alive>)>),
     /// Every row of these is dead.
-    Drop(Vec<PlaceId>),
+    Dead(Vec<PlaceId>),
+}
+
+/// What the table let go of: large, so it is freed outside of locks.
+#[derive(Debug, Default)]
+pub(crate) struct Retired {
+    _parts: Vec<Part>,
+    _rows: Option<Arc<Rows>>,
 }
 
 impl Work {
     /// Does a bounded part of it, some milliseconds at most, and says whether it is done.
     pub(crate) fn step(&mut self) -> bool {
-        match &mut self.0 {
-            Kind::Seal { rows, built, .. } => {
-                if built.is_none() {
-                    *built = Some(seal(rows));
+        match (&self.from, &mut self.merge) {
+            (From::Head(_, rows), _) if self.made.is_empty() => self.made = seal(rows),
+            (From::Parts(_), Some(merge)) => {
+                if !merge.step() {
+                    return false;
                 }
-                true
+                let segments = self.merge.take().map(Merge::finish);
+                self.made = segments.into_iter().map(Part::of).collect();
             }
-            Kind::Merge { merge, is_done, .. } => {
-                *is_done = *is_done || merge.step();
-                *is_done
-            }
-            Kind::Drop(_) => true,
+            _ => {}
         }
+        true
     }
 }
 
-/// Segments of the rows that have ended and of those that have not.
-fn seal(rows: &Rows) -> Vec<Segment> {
+/// The rows that have ended as a segment, and those that have not as another.
+fn seal(rows: &Rows) -> Vec<Part> {
     let (ended, live): (Vec<Row>, Vec<Row>) =
         rows.after(None).cloned().partition(|row| row.job.state().is_terminal());
     let segments = [ended, live].into_iter().filter(|rows| !rows.is_empty());
-    segments.map(|rows| Segment::build(&rows)).collect()
+    segments.map(|rows| Part::of(Segment::build(&rows))).collect()
 }
 
 impl Table {
-    /// What is to be done next to keep answers fast, if anything is: to be carried out in
-    /// [steps](Work::step) beside the table and then [published](Table::publish). One at a time.
-    pub(crate) fn next_work(&self) -> Option<Work> {
+    /// The sealing of the head that waits longest, if one does: to be carried out in
+    /// [steps](Work::step) beside the table and then [published](Table::publish). One sealing and
+    /// one merge may be under way at a time.
+    pub(crate) fn next_seal(&self) -> Option<Work> {
+        // The last head still takes what changes.
+        let [head, _, ..] = self.heads.as_slice() else { return None };
+        let from = From::Head(head.id, Arc::clone(&head.rows));
+        Some(Work { from, merge: None, made: Vec::new() })
+    }
+
+    /// The next merge, or other tidying among the segments, if any is due.
+    pub(crate) fn next_merge(&self) -> Option<Work> {
         let dead: Vec<PlaceId> =
             self.parts.iter().filter(|part| part.living() == 0).map(|part| part.id).collect();
         if !dead.is_empty() {
-            return Some(Work(Kind::Drop(dead)));
+            return Some(Work { from: From::Dead(dead), merge: None, made: Vec::new() });
         }
-        // The last head still takes what changes.
-        if let [head, _, ..] = self.heads.as_slice() {
-            let rows = Arc::clone(&head.rows);
-            return Some(Work(Kind::Seal { head: head.id, rows, built: None }));
-        }
-        self.next_merge()
-    }
-
-    /// Whether work is so far behind that changes must wait for it.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.heads.len() > HEADS_BEHIND
-            || [true, false].iter().any(|ended| {
-                (0..SIZES - 1)
-                    .any(|size| self.of_size(*ended, size).count() >= self.shape.fan * SIZES_BEHIND)
-            })
-    }
-
-    /// Lets a head be sealed before it is full, if that is worth it: for whoever has time anyway.
-    pub(crate) fn rest(&mut self) {
-        if self.heads.last().is_some_and(|head| head.rows.len() * 8 >= self.shape.head_rows) {
-            self.turn_head();
-        }
-    }
-
-    /// The segments of jobs that have ended, or of those that have not, of one size.
-    fn of_size(&self, ended: bool, size: usize) -> impl Iterator<Item = &Part> {
-        self.parts.iter().filter(move |part| has_ended(part) == ended && self.size_of(part) == size)
-    }
-
-    fn next_merge(&self) -> Option<Work> {
         for ended in [true, false] {
             for size in 0..SIZES - 1 {
                 if self.of_size(ended, size).count() >= self.shape.fan {
@@ -115,7 +98,7 @@ impl Table {
                 }
             }
         }
-        // Segments with more dead rows than living ones give their space back, two at a time.
+        // Segments with more dead rows than living ones give their space back, several at a time.
         for ended in [true, false] {
             let is_sparse = |part: &&Part| has_ended(part) == ended && part.dead() > part.living();
             let mut sparse: Vec<&Part> = self.parts.iter().filter(is_sparse).collect();
@@ -127,6 +110,35 @@ impl Table {
             }
         }
         None
+    }
+
+    /// Lets a head be sealed before it is full, if that is worth it: for whoever has time anyway.
+    pub(crate) fn rest(&mut self) {
+        if self.heads.last().is_some_and(|head| head.rows.len() * 8 >= self.shape.head_rows) {
+            self.turn_head();
+        }
+    }
+
+    /// Whether so many heads wait that changes must wait for one to be sealed.
+    pub(crate) fn seals_behind(&self) -> bool {
+        self.heads.len() > HEADS_BEHIND
+    }
+
+    /// Whether so many segments wait that each change must do a part of a merge.
+    pub(crate) fn merges_behind(&self) -> bool {
+        self.merges_behind
+    }
+
+    fn count_merges_behind(&self) -> bool {
+        [true, false].iter().any(|ended| {
+            let behind = self.shape.fan * SIZES_BEHIND;
+            (0..SIZES - 1).any(|size| self.of_size(*ended, size).count() >= behind)
+        })
+    }
+
+    /// The segments of jobs that have ended, or of those that have not, of one size.
+    fn of_size(&self, ended: bool, size: usize) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| has_ended(part) == ended && self.size_of(part) == size)
     }
 
     /// The merge of as many of these as one segment can hold; of a single one only if rows of it are
@@ -145,10 +157,10 @@ impl Table {
             return None;
         }
         let of = |part: &&Part| (part.id, Arc::clone(&part.segment), Arc::clone(part.alive()));
-        let sources = taken.iter().map(of).collect();
+        let from = From::Parts(taken.iter().map(of).collect());
         let living = |part: &&Part| (Arc::clone(&part.segment), part.living_from(0).collect());
-        let merge = Merge::new(taken.iter().map(living).collect());
-        Some(Work(Kind::Merge { parts: sources, merge, is_done: false }))
+        let merge = Some(Merge::new(taken.iter().map(living).collect()));
+        Some(Work { from, merge, made: Vec::new() })
     }
 
     /// Which of the sizes it has. Those above half of what a segment may have are of the last one,
@@ -163,66 +175,68 @@ impl Table {
     }
 
     /// Puts the outcome in place of what it was made from. Rows that died meanwhile are dead in it.
-    pub(crate) fn publish(&mut self, work: Work) {
-        match work.0 {
-            Kind::Drop(places) => {
-                let is_dead = |part: &Part| places.contains(&part.id) && part.living() == 0;
-                let gone: Vec<PlaceId> =
-                    self.parts.iter().filter(|part| is_dead(part)).map(|part| part.id).collect();
-                self.retire(&gone, Moved::Gone);
-            }
-            Kind::Seal { head, rows, built } => {
-                let segments = built.unwrap_or_else(|| seal(&rows));
-                let Some(at) = self.heads.iter().position(|own| own.id == head) else { return };
+    pub(crate) fn publish(&mut self, mut work: Work) -> Retired {
+        while !work.step() {}
+        let mut retired = Retired::default();
+        let Work { from, made, .. } = work;
+        match from {
+            From::Dead(places) => retired._parts = self.retire(&places, Moved::Gone),
+            From::Head(head, rows) => {
+                let Some(at) = self.heads.iter().position(|own| own.id == head) else {
+                    return retired;
+                };
                 let now = self.heads.remove(at).rows;
-                let lives = |id| now.get(id).is_some();
-                let new: Vec<PlaceId> =
-                    segments.into_iter().map(|segment| self.add_part(segment, &lives)).collect();
-                self.set_place(
-                    head,
-                    match new.as_slice() {
-                        [one, other] => Moved::ToEither(*one, *other),
-                        [one] => Moved::To(*one),
-                        _ => Moved::Gone,
-                    },
-                );
+                let died = rows.after(None).map(|row| row.job.uuid);
+                let died: Vec<JobId> = died.filter(|id| now.get(*id).is_none()).collect();
+                let made: Vec<PlaceId> =
+                    made.into_iter().map(|part| self.add_part(part, &died)).collect();
+                let moved = match made.as_slice() {
+                    [one, other] => Moved::ToEither(*one, *other),
+                    [one] => Moved::To(*one),
+                    _ => Moved::Gone,
+                };
+                self.set_place(head, moved);
                 self.renumber();
+                retired._rows = Some(now);
             }
-            Kind::Merge { parts, merge, .. } => {
-                let segment = merge.finish();
+            From::Parts(parts) => {
                 let mut died: Vec<JobId> = Vec::new();
                 for (id, old, before) in &parts {
                     if let Some(now) = self.parts.iter().find(|part| part.id == *id) {
                         died.extend(now.alive().died_since(before).map(|row| old.uuid(row)));
                     }
                 }
-                died.sort_unstable();
-                let lives = |id| died.binary_search(&id).is_err();
-                let new = self.add_part(segment, &lives);
                 let old: Vec<PlaceId> = parts.iter().map(|(id, ..)| *id).collect();
-                self.retire(&old, Moved::To(new));
+                let made = made.into_iter().map(|part| self.add_part(part, &died)).last();
+                retired._parts = self.retire(&old, made.map_or(Moved::Gone, Moved::To));
             }
         }
         if self.places.len().is_multiple_of(SHORTEN_EVERY) {
             self.shorten();
         }
+        self.merges_behind = self.count_merges_behind();
+        retired
     }
 
-    /// Adds a segment of rows that are in the table already; of these some may have died.
-    fn add_part(&mut self, segment: Segment, lives: &dyn Fn(JobId) -> bool) -> PlaceId {
-        let id = self.new_place(Moved::Gone);
-        let mut part = Part::new(id, Arc::new(segment));
-        let rows = (0..part.segment.len()).filter_map(|row| RowId::try_from(row).ok());
-        let dead: Vec<RowId> = rows.filter(|row| !lives(part.segment.uuid(*row))).collect();
-        dead.into_iter().for_each(|row| part.kill(row));
+    /// Adds a segment of rows that are in the table already, less those that have died.
+    fn add_part(&mut self, mut part: Part, died: &[JobId]) -> PlaceId {
+        part.id = self.new_place(Moved::Gone);
+        for id in died {
+            if let Some(row) = part.find(*id) {
+                part.kill(row);
+            }
+        }
+        let id = part.id;
         Arc::make_mut(&mut self.parts).push(part);
         id
     }
 
-    fn retire(&mut self, old: &[PlaceId], moved: Moved) {
-        Arc::make_mut(&mut self.parts).retain(|part| !old.contains(&part.id));
+    fn retire(&mut self, old: &[PlaceId], moved: Moved) -> Vec<Part> {
+        let parts = Arc::make_mut(&mut self.parts);
+        let retired = parts.extract_if(.., |part| old.contains(&part.id)).collect();
         old.iter().for_each(|id| self.set_place(*id, moved));
         self.renumber();
+        retired
     }
 
     /// Lets every place that has moved more than once name the last place at once.

@@ -71,6 +71,7 @@ impl Inner {
         for (slot, answer) in answers {
             slot.fill(answer);
         }
+        self.tidy_a_share();
     }
 
     /// Sweeps up to `budget` jobs and tombstones in a commit of their own.
@@ -85,7 +86,7 @@ impl Inner {
         let now = self.time.now();
         let tombstones = &view.table.tombstones;
         let tombstones_due = tombstones.due(now, self.options.tombstones.at_most).next();
-        maintained.more = tombstones_due.is_some() || view.table.due(now).next().is_some();
+        maintained.more = tombstones_due.is_some() || view.table.has_due(now);
         Ok(maintained)
     }
 

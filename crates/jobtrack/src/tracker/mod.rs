@@ -9,6 +9,7 @@ mod group;
 mod open;
 mod ticket;
 mod time;
+mod upkeep;
 mod waiters;
 mod watch;
 
@@ -26,6 +27,7 @@ pub use watch::Watch;
 use self::commit::Driver;
 use self::ticket::{Entry, Queue, Slot};
 use self::time::EngineTime;
+use self::upkeep::Upkeep;
 use self::waiters::Waiters;
 use crate::clock::{Clock, SystemClock};
 use crate::command::{Command, Failure, NewJob, Report, Success, check_retention};
@@ -175,6 +177,7 @@ struct Inner {
     view: RwLock<View>,
     driver: Mutex<Driver>,
     queue: Queue,
+    upkeep: Upkeep,
     waiters: Waiters,
     epochs: Epochs,
     history: History,
@@ -515,7 +518,9 @@ impl Tracker {
     ///
     /// What the store says.
     pub fn maintain(&self, budget: usize) -> Result<Maintained> {
-        self.0.sweep(budget)
+        let mut maintained = self.0.sweep(budget)?;
+        maintained.more |= self.0.tidy();
+        Ok(maintained)
     }
 
     /// Makes every change so far survive power loss, deferred ones included.
@@ -585,8 +590,7 @@ impl Inner {
 
 /// The job, if it is there at this horizon.
 fn find(table: &Table, id: JobId, horizon: Timestamp) -> Option<Found> {
-    let job = &table.row(id)?.job;
-    let (job, revision) = (Arc::clone(job), table.revision);
+    let (job, revision) = (table.row(id)?.job, table.revision);
     (!job.is_expired(horizon)).then_some(Found { job, revision, horizon })
 }
 

@@ -10,6 +10,7 @@ use super::commit::{Driver, Status};
 use super::group::{NextKeys, head_expected, head_write};
 use super::ticket::Queue;
 use super::time::EngineTime;
+use super::upkeep::Upkeep;
 use super::waiters::Waiters;
 use super::{Inner, Options, View};
 use crate::clock::Clock;
@@ -187,6 +188,7 @@ fn settle(
         }),
         driver: Mutex::new(Driver { keys: next, status: Status::Open }),
         queue: Queue::default(),
+        upkeep: Upkeep::default(),
         waiters: Waiters::default(),
     })
 }

@@ -1,0 +1,85 @@
+//! Sealing and merging: who does it, and when.
+//!
+//! A host that calls [`maintain`](super::Tracker::maintain) has it done beside its changes. Without, each commit does a bounded share of what has fallen behind.
+
+use parking_lot::Mutex;
+
+use super::Inner;
+use crate::table::{Table, Work};
+
+/// What is under way among the segments.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    sealing: Mutex<()>,
+    merging: Mutex<Option<Work>>,
+}
+
+impl Inner {
+    /// A bounded share of what has fallen behind, for each commit.
+    pub(super) fn tidy_a_share(&self) {
+        let (seals, merges) = {
+            let table = &self.view.read().table;
+            (table.seals_behind(), table.merges_behind())
+        };
+        if seals {
+            self.seal();
+        }
+        if merges && let Some(mut merging) = self.upkeep.merging.try_lock() {
+            self.merge_a_step(&mut merging);
+        }
+    }
+
+    /// Seals what waits, and carries out one merge. Returns whether more is to be done.
+    pub(super) fn tidy(&self) -> bool {
+        let mut sealed = false;
+        while self.seal() {
+            sealed = true;
+        }
+        let mut merging = self.upkeep.merging.lock();
+        let mut merged = false;
+        while self.merge_a_step(&mut merging) {
+            merged = true;
+            if merging.is_none() {
+                break;
+            }
+        }
+        drop(merging);
+        if !sealed && !merged {
+            // Nothing is urgent, so what changed last is made as quick to search as the rest.
+            self.view.write().table.rest();
+            return self.seal();
+        }
+        let table = &self.view.read().table;
+        table.next_seal().is_some() || table.next_merge().is_some()
+    }
+
+    /// Seals the head that waits longest, and says whether one did.
+    fn seal(&self) -> bool {
+        let _one_at_a_time = self.upkeep.sealing.lock();
+        let Some(work) = self.view.read().table.next_seal() else { return false };
+        self.finish(work);
+        true
+    }
+
+    /// Does a part of a merge, and says whether there was one to do.
+    fn merge_a_step(&self, merging: &mut Option<Work>) -> bool {
+        if merging.is_none() {
+            *merging = self.view.read().table.next_merge();
+        }
+        let Some(work) = merging else { return false };
+        if work.step() {
+            merging.take().into_iter().for_each(|work| self.finish(work));
+        }
+        true
+    }
+
+    fn finish(&self, mut work: Work) {
+        while !work.step() {}
+        // What is let go is large, and is freed only when the lock is.
+        let retired = {
+            let mut view = self.view.write();
+            Table::publish(&mut view.table, work)
+        };
+        drop(retired);
+    }
+}
