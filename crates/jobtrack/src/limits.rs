@@ -27,6 +27,8 @@ pub const OFFSET_RECORDS: usize = 1_000_000;
 pub const COMMIT_COMMANDS: usize = 1_024;
 /// Most commands that may be submitted and wait for somebody to drive.
 pub const QUEUED_COMMANDS: usize = 65_536;
+/// Most threads that a store is opened with.
+pub const OPENING_THREADS: usize = 256;
 /// The longest retention: a hundred years.
 pub const RETENTION_SECONDS: u64 = 100 * 366 * 86_400;
 

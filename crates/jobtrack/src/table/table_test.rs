@@ -132,7 +132,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn the_table_agrees_with_a_map(
@@ -192,7 +192,7 @@ proptest! {
                 Step::Count(horizon) => check_counts(&table, &model, horizon)?,
                 Step::Hold(horizon) => held.push((table.snapshot(horizon), model.clone())),
             }
-            if n % 16 == 0 {
+            if n % 32 == 0 {
                 check(&table, &model, horizon)?;
             }
         }

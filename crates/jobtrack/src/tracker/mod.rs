@@ -6,6 +6,7 @@
 
 mod commit;
 mod group;
+mod load;
 mod open;
 mod ticket;
 mod time;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use load::Opening;
 pub use open::OpenReport;
 pub use ticket::Ticket;
 pub use watch::Watch;
@@ -61,6 +63,8 @@ pub struct Options {
     pub history: HistoryOptions,
     /// What is too long and too many.
     pub limits: Limits,
+    /// How the store is opened.
+    pub opening: Opening,
 }
 
 impl Default for Options {
@@ -71,6 +75,7 @@ impl Default for Options {
             tombstones: TombstoneOptions::default(),
             history: HistoryOptions::default(),
             limits: Limits::default(),
+            opening: Opening::default(),
         }
     }
 }
@@ -82,6 +87,7 @@ impl fmt::Debug for Options {
             .field("tombstones", &self.tombstones)
             .field("history", &self.history)
             .field("limits", &self.limits)
+            .field("opening", &self.opening)
             .finish_non_exhaustive()
     }
 }
@@ -207,6 +213,7 @@ impl Tracker {
     pub fn open(store: impl Store + 'static, options: Options) -> Result<Tracker> {
         check_retention(Some(options.retention))?;
         options.limits.check()?;
+        options.opening.check()?;
         open::open(Box::new(store), options).map(|inner| Tracker(Arc::new(inner)))
     }
 

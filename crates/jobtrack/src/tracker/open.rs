@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::commit::{Driver, Status};
 use super::group::{NextKeys, head_expected, head_write};
+use super::load::{self, RawJob};
 use super::ticket::Queue;
 use super::time::EngineTime;
 use super::upkeep::Upkeep;
@@ -22,7 +23,7 @@ use crate::store::{
     Space, Store, Write, decode_epochs, decode_forgotten, decode_head, decode_job,
     decode_tombstone, encode_epochs,
 };
-use crate::table::{Row, Table};
+use crate::table::{Table, Tombstones};
 use crate::timestamp::Timestamp;
 use crate::watch::{Epochs, History};
 
@@ -81,18 +82,26 @@ pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
         ));
     }
     let mut loaded = Loaded::default();
-    let number = store.load(&mut |space, key, record| {
-        let key_number = || number_of(space, key);
-        match space {
-            Space::Job => loaded.job(key_number()?, &record.value, record.revision),
-            Space::Tombstone => loaded.tombstone(key_number()?, &record),
-            Space::Meta => loaded.meta(key, &record),
-            _ => Ok(()),
-        }
-        .map_err(|error| {
-            let named = format!("record {} of space {}", hex(key), space.name());
-            Error::new(error.kind(), error.to_string()).with_field(named)
-        })
+    let mut number = 0;
+    let table = load::jobs(&options.opening, |take| {
+        number = store.load(&mut |space, key, record| {
+            let known = match space {
+                Space::Job => number_of(space, key).map(|key| {
+                    loaded.next.job = loaded.next.job.max(key.saturating_add(1));
+                    Some(RawJob { key, bytes: record.value, stored: record.revision })
+                }),
+                Space::Tombstone => number_of(space, key)
+                    .and_then(|key| loaded.tombstone(key, &record))
+                    .map(|()| None),
+                Space::Meta => loaded.meta(key, &record).map(|()| None),
+                _ => Ok(None),
+            };
+            match known.map_err(|error| load::named(space, key, &error))? {
+                Some(job) => take(job),
+                None => Ok(()),
+            }
+        })?;
+        Ok(())
     })?;
     if head.is_none() && number > 0 {
         return Err(Error::new(
@@ -102,7 +111,7 @@ pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
     }
     let clock = Arc::clone(&options.clock);
     let found = Found { head, head_at, number };
-    settle(store, options, &*clock, &found, loaded)
+    settle(store, options, &*clock, &found, table, loaded)
 }
 
 /// What the store says of itself.
@@ -135,6 +144,7 @@ fn settle(
     options: Options,
     clock: &dyn Clock,
     found: &Found,
+    mut table: Table,
     loaded: Loaded,
 ) -> Result<Inner> {
     let wall = clock.wall();
@@ -144,7 +154,8 @@ fn settle(
     let epoch = if head.is_clean { head.epoch } else { head.epoch + 1 };
     let engine = wall.max(head.horizon);
     check_room(engine)?;
-    let Loaded { mut table, next, mut epochs } = loaded;
+    let Loaded { tombstones, next, mut epochs } = loaded;
+    table.tombstones = tombstones;
     let begins = epochs.current() != Some(epoch);
     let mut writes = vec![head_write(epoch, engine, false)?];
     if begins {
@@ -193,8 +204,9 @@ fn settle(
     })
 }
 
+/// What is loaded beside the jobs.
 struct Loaded {
-    table: Table,
+    tombstones: Tombstones,
     next: NextKeys,
     epochs: Epochs,
 }
@@ -202,27 +214,14 @@ struct Loaded {
 impl Default for Loaded {
     fn default() -> Self {
         let next = NextKeys { job: 1, tombstone: 1 };
-        Loaded { table: Table::default(), next, epochs: Epochs::default() }
+        Loaded { tombstones: Tombstones::default(), next, epochs: Epochs::default() }
     }
 }
 
 impl Loaded {
-    fn job(&mut self, key: u64, bytes: &[u8], stored: u64) -> Result<()> {
-        let job = Arc::new(decode_job(bytes, stored)?);
-        if self.table.row(job.uuid).is_some() {
-            return Err(Error::new(
-                ErrorKind::StoreDamaged,
-                format!("a second record holds the job {}", job.uuid),
-            ));
-        }
-        self.next.job = self.next.job.max(key.saturating_add(1));
-        self.table.put(Row { job, key, stored });
-        Ok(())
-    }
-
     fn tombstone(&mut self, key: u64, record: &Record) -> Result<()> {
         self.next.tombstone = self.next.tombstone.max(key.saturating_add(1));
-        self.table.tombstones.put(key, decode_tombstone(&record.value, record.revision)?);
+        self.tombstones.put(key, decode_tombstone(&record.value, record.revision)?);
         Ok(())
     }
 
@@ -231,7 +230,7 @@ impl Loaded {
             self.epochs = Epochs::new(decode_epochs(&record.value, record.revision)?);
         } else if key == FORGOTTEN_KEY {
             let forgotten = decode_forgotten(&record.value, record.revision)?;
-            self.table.tombstones.forget(forgotten);
+            self.tombstones.forget(forgotten);
         }
         Ok(())
     }
@@ -243,14 +242,5 @@ fn number_of(space: Space, key: &[u8]) -> Result<u64> {
             ErrorKind::StoreDamaged,
             format!("the key of a record of space {} is not eight bytes long", space.name()),
         )
-    })
-}
-
-fn hex(key: &[u8]) -> String {
-    use fmt::Write as _;
-    key.iter().fold(String::from("0x"), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
     })
 }

@@ -21,8 +21,10 @@ impl Inner {
             let table = &self.view.read().table;
             (table.seals_behind(), table.merges_behind())
         };
-        if seals {
-            self.seal();
+        // As many as one commit can have filled, so that they never pile up.
+        let mut seals = seals;
+        while seals && self.seal() {
+            seals = self.view.read().table.seals_behind();
         }
         if merges && let Some(mut merging) = self.upkeep.merging.try_lock() {
             self.merge_a_step(&mut merging);
