@@ -102,6 +102,18 @@ impl Column {
         Column { values, codes, order: None, rows: count(rows), set: 0 }
     }
 
+    /// The column of so many rows that all have this value, or none.
+    pub(crate) fn same(rows: usize, value: Option<ValueRef<'_>>) -> Column {
+        let Some(value) = value else { return Column::unset(rows) };
+        let values = match (value, key_of(&value)) {
+            (_, Some(key)) => Values::Numbers(Numbers::build(&[key])),
+            (ValueRef::Text(text), None) => Values::Texts(Texts::build([text].into_iter())),
+            _ => return Column::unset(rows),
+        };
+        let (order, rows) = (None, count(rows));
+        Column { values, codes: Codes::Same(1), order, rows, set: rows }
+    }
+
     /// The column of so many rows, of which these have these values; `states` parts its order.
     pub(crate) fn build<'a>(
         field_type: FieldType,

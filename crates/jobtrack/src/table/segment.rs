@@ -496,6 +496,11 @@ fn build_column(field: &Field, rows: &[Row], states: &[State]) -> Column {
         let keys: Vec<Key> = rows.iter().map(|row| row.job.uuid.as_uuid().as_u128()).collect();
         return Column::ascending(&keys);
     }
+    // Most fields are the same in all rows, or set in none.
+    let first = rows.first().and_then(|row| field.value(&row.job));
+    if rows.iter().all(|row| field.value(&row.job) == first) {
+        return Column::same(rows.len(), first);
+    }
     let set: Vec<(RowId, ValueRef<'_>)> =
         rows.iter().zip(0..).filter_map(|(row, id)| Some((id, field.value(&row.job)?))).collect();
     Column::build(field.field_type(), rows.len(), &set, parting(field, states))

@@ -200,15 +200,15 @@ impl<'a> Group<'a> {
         match make() {
             Err(error) => Decided::Refused(error, RestsOn::Table),
             Ok(job) => {
-                let (key, stored) = self.place_for(id);
+                let (key, stored, before) = self.place_for(id);
                 self.created += 1;
-                self.make(key, stored, job)
+                self.make(key, stored, before, job)
             }
         }
     }
 
     /// Where a new job's record goes: in place of one that nobody can see any more, or behind all.
-    fn place_for(&mut self, id: JobId) -> (u64, Option<u64>) {
+    fn place_for(&mut self, id: JobId) -> (u64, Option<u64>, Option<Version>) {
         if let Some(touched) = self.plan.touched.get(&id) {
             if touched.now.is_some() {
                 self.removed += 1; // Made and expired within the group.
@@ -216,17 +216,17 @@ impl<'a> Group<'a> {
             if touched.stored.is_some() {
                 self.durability = Durability::Synced;
             }
-            return (touched.key, touched.stored);
+            return (touched.key, touched.stored, touched.now.map(Version::Made));
         }
         if let Some(row) = self.table.row(id) {
             // That it is gone for good is a part of the answer.
             self.durability = Durability::Synced;
             self.removed += 1;
-            return (row.key, Some(row.stored));
+            return (row.key, Some(row.stored), Some(Version::Stored(row.job)));
         }
         let key = self.plan.keys.job;
         self.plan.keys.job += 1;
-        (key, None)
+        (key, None, None)
     }
 
     fn update(
@@ -261,7 +261,10 @@ impl<'a> Group<'a> {
                     None => Decided::Unchanged(job, RestsOn::Table),
                 }
             }
-            Ok(Outcome::Changed(next)) => self.make(key, stored, *next),
+            Ok(Outcome::Changed(next)) => {
+                let before = self.version(job);
+                self.make(key, stored, Some(before), *next)
+            }
             Ok(Outcome::Forgotten) => {
                 self.bury(&job, key, stored, true);
                 Decided::Gone(job)
@@ -318,11 +321,16 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn make(&mut self, key: u64, stored: Option<u64>, mut job: Job) -> Decided {
+    fn make(
+        &mut self,
+        key: u64,
+        stored: Option<u64>,
+        mut before: Option<Version>,
+        mut job: Job,
+    ) -> Decided {
         let id = job.uuid;
         // The number is the store's to give; it is set when the batch is committed.
         job.revision = Revision { epoch: self.epoch, number: 0 };
-        let mut before = self.version(id);
         let expired = before.as_ref().and_then(|version| self.expired_version(version));
         if let Some(gone) = expired {
             // The new job takes the place of one that nobody swept and that nobody can see.
@@ -336,12 +344,11 @@ impl<'a> Group<'a> {
         Decided::Made(made)
     }
 
-    /// The job as it stands in this group, expired or not.
-    fn version(&self, id: JobId) -> Option<Version> {
-        match self.plan.touched.get(&id) {
-            Some(touched) => touched.now.map(Version::Made),
-            None => self.table.row(id).map(|row| Version::Stored(Arc::clone(&row.job))),
-        }
+    /// What was found of a job, as those who watch are to be told of it: by its number if the group
+    /// made it.
+    fn version(&self, found: Arc<Job>) -> Version {
+        let touched = self.plan.touched.get(&found.uuid);
+        touched.and_then(|touched| touched.now).map_or(Version::Stored(found), Version::Made)
     }
 
     fn expired_version(&self, version: &Version) -> Option<Box<Gone>> {
@@ -352,10 +359,10 @@ impl<'a> Group<'a> {
         job.is_expired(self.now.engine).then(|| Box::new(Gone::expired(job)))
     }
 
-    fn bury(&mut self, job: &Job, key: u64, stored: Option<u64>, was_deleted: bool) {
+    fn bury(&mut self, job: &Arc<Job>, key: u64, stored: Option<u64>, was_deleted: bool) {
         let engine = self.now.engine;
         let gone = if was_deleted { Gone::deleted(job, engine) } else { Gone::expired(job) };
-        let before = self.version(job.uuid);
+        let before = Some(self.version(Arc::clone(job)));
         self.plan.steps.push(Step { before, after: Next::Gone(Box::new(gone.clone())) });
         // The number is the store's to give.
         let revision = Revision { epoch: self.epoch, number: 0 };
