@@ -63,6 +63,10 @@ pub struct Limits {
     pub error_text: usize,
     /// Jobs in the tracker, ended ones included: no limit but the machine's, unless set.
     pub jobs: usize,
+    /// Bytes of memory that the jobs may take, as [`Tracker::memory`](crate::Tracker::memory) counts
+    /// them: no limit but the machine's, unless set. The last eighth is kept for jobs that are there
+    /// already: new ones are refused before.
+    pub memory: usize,
 }
 
 impl Default for Limits {
@@ -78,6 +82,7 @@ impl Default for Limits {
             error_arguments: 16,
             error_text: 1_024,
             jobs: usize::MAX,
+            memory: usize::MAX,
         }
     }
 }

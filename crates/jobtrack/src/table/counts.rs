@@ -1,6 +1,6 @@
 //! Counts by kind and state, kept up with each change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -13,7 +13,8 @@ pub(crate) const STATES: usize = State::ALL.len();
 /// The counts as they are kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    by_kind: BTreeMap<String, [u64; STATES]>,
+    // Each change looks a kind up, and only an answer needs them in order.
+    by_kind: HashMap<String, [u64; STATES]>,
 }
 
 /// The state's place in [`State::ALL`].
@@ -65,7 +66,7 @@ impl Tally {
     }
 
     pub(crate) fn into_counts(self, revision: Revision, horizon: Timestamp) -> Counts {
-        Counts { by_kind: self.by_kind, revision, horizon }
+        Counts { by_kind: self.by_kind.into_iter().collect(), revision, horizon }
     }
 }
 

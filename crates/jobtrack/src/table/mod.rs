@@ -78,6 +78,8 @@ pub(crate) struct Table {
     parts: Arc<Vec<Part>>,
     /// Whether merging has fallen behind.
     merges_behind: bool,
+    /// Bytes of all but the heads, when it last changed by more than a few.
+    settled_bytes: usize,
     uuids: Uuids,
     /// Where each place is by now, by its number.
     places: Vec<Moved>,
@@ -135,6 +137,7 @@ impl Table {
             heads: vec![Head::new(1)],
             parts: Arc::default(),
             merges_behind: false,
+            settled_bytes: 0,
             uuids: Uuids::default(),
             places: vec![Moved::Gone, Moved::Head(0)],
             len: 0,
@@ -240,7 +243,9 @@ impl Table {
 
     /// Whether jobs are due at this horizon.
     pub(crate) fn has_due(&self, horizon: Timestamp) -> bool {
-        self.expiring_by_place(None, horizon).any(|mut place| place.next().is_some())
+        let heads = self.heads.iter().filter_map(|head| head.expiries.first());
+        let heads = heads.map(|(expire_time, _)| *expire_time);
+        heads.chain(self.parts.iter().filter_map(Part::next_expiry)).any(|next| next <= horizon)
     }
 
     /// Whether a job expires after one horizon and not after the other, so that an answer at the
@@ -271,9 +276,8 @@ impl Table {
 
     /// Bytes that the jobs take: of segments exactly, of the few rows in the head by estimate.
     pub(crate) fn bytes(&self) -> usize {
-        let parts: usize = self.parts.iter().map(Part::bytes).sum();
         let heads: usize = self.heads.iter().map(Head::bytes).sum();
-        parts + heads + self.uuids.bytes() + self.places.len() * size_of::<Moved>()
+        self.settled_bytes + heads + self.places.len() * size_of::<Moved>()
     }
 
     fn active(&self) -> PlaceId {
@@ -309,6 +313,8 @@ impl Table {
         for (id, moved) in heads.chain(parts).collect::<Vec<_>>() {
             self.set_place(id, moved);
         }
+        let parts: usize = self.parts.iter().map(Part::bytes).sum();
+        self.settled_bytes = parts + self.uuids.bytes();
     }
 
     /// Where the job's living row is, and what the uuid table says of it.

@@ -19,6 +19,7 @@ use crate::timestamp::Timestamp;
 pub(crate) struct Part {
     pub(crate) id: PlaceId,
     pub(crate) segment: Arc<Segment>,
+    segment_bytes: usize,
     alive: Arc<Alive>,
 }
 
@@ -43,7 +44,8 @@ impl Part {
         segment.states().iter().for_each(|state| by_state[slot(*state)] += 1);
         let living = count(segment.len());
         let alive = Alive { dead: Vec::new(), living, by_state, passed: 0, next_expiry: None };
-        let mut part = Part { id: 0, segment, alive: Arc::new(alive) };
+        let segment_bytes = segment.bytes();
+        let mut part = Part { id: 0, segment, segment_bytes, alive: Arc::new(alive) };
         part.pass();
         part
     }
@@ -162,7 +164,7 @@ impl Part {
 
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.segment.bytes() + size_of::<Alive>() + self.alive.dead.len() * 8
+        self.segment_bytes + size_of::<Alive>() + self.alive.dead.len() * 8
     }
 }
 

@@ -53,7 +53,7 @@ impl Segment {
     /// [`SEGMENT_ROWS`](super::codes::SEGMENT_ROWS), sorted by uuid, each once.
     pub(crate) fn build(rows: &[Row]) -> Segment {
         let states: Box<[State]> = rows.iter().map(|row| row.job.state()).collect();
-        let columns = Field::FIXED.iter().map(|field| build_column(field, rows, &states)).collect();
+        let columns = build_columns(rows, &states);
         let (labels, label_set, label_sets) = build_labels(rows);
         Segment {
             states,
@@ -491,19 +491,33 @@ fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
     is_parted.then_some(states)
 }
 
-fn build_column(field: &Field, rows: &[Row], states: &[State]) -> Column {
-    if *field == Field::Uuid {
-        let keys: Vec<Key> = rows.iter().map(|row| row.job.uuid.as_uuid().as_u128()).collect();
-        return Column::ascending(&keys);
+/// The columns of the fixed fields. Most fields are the same in all rows, or set in none: these are
+/// found in one pass over the jobs, and only the others are gone through once more each.
+fn build_columns(rows: &[Row], states: &[State]) -> Box<[Column]> {
+    let first: Vec<Option<ValueRef<'_>>> =
+        Field::FIXED.iter().map(|field| field.value(&rows.first()?.job)).collect();
+    let mut is_same = vec![true; first.len()];
+    for row in rows {
+        for (index, field) in Field::FIXED.iter().enumerate() {
+            is_same[index] = is_same[index] && field.value(&row.job) == first[index];
+        }
     }
-    // Most fields are the same in all rows, or set in none.
-    let first = rows.first().and_then(|row| field.value(&row.job));
-    if rows.iter().all(|row| field.value(&row.job) == first) {
-        return Column::same(rows.len(), first);
-    }
-    let set: Vec<(RowId, ValueRef<'_>)> =
-        rows.iter().zip(0..).filter_map(|(row, id)| Some((id, field.value(&row.job)?))).collect();
-    Column::build(field.field_type(), rows.len(), &set, parting(field, states))
+    let columns = Field::FIXED.iter().zip(first).zip(is_same).map(|((field, first), is_same)| {
+        if *field == Field::Uuid {
+            let keys: Vec<Key> = rows.iter().map(|row| row.job.uuid.as_uuid().as_u128()).collect();
+            return Column::ascending(&keys);
+        }
+        if is_same {
+            return Column::same(rows.len(), first);
+        }
+        let rows_set = rows.iter().zip(0..).filter_map(|(row, id)| {
+            let value = field.value(&row.job)?;
+            Some((id, value))
+        });
+        let set: Vec<(RowId, ValueRef<'_>)> = rows_set.collect();
+        Column::build(field.field_type(), rows.len(), &set, parting(field, states))
+    });
+    columns.collect()
 }
 
 type LabelColumns = (Box<[(Box<str>, Column)]>, Codes, Box<[Box<[u32]>]>);

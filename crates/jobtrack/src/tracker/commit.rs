@@ -1,5 +1,7 @@
 //! Commits: one at a time, stored first and seen after.
 
+use uuid::Uuid;
+
 use super::group::{Answers, Group, NextKeys, Published, head_expected, head_write};
 use super::ticket::Entry;
 use super::{Applied, Found, Inner, Maintained, View, closed};
@@ -15,8 +17,11 @@ const SWEEP_AT_LEAST: usize = 64;
 /// What only whoever commits may touch.
 #[derive(Debug)]
 pub(super) struct Driver {
-    pub(super) keys: NextKeys,
-    pub(super) status: Status,
+    keys: NextKeys,
+    status: Status,
+    /// The id of the batch that opened the store, and how many there were since.
+    first_batch: Uuid,
+    batches: u128,
 }
 
 /// Whether changes are taken.
@@ -167,7 +172,8 @@ impl Inner {
         let view = self.view.read();
         let revision = view.table.revision;
         let clock = self.time.clock();
-        let mut group = Group::new(&view, &self.options, clock, now, driver.keys);
+        let id = driver.next_batch_id();
+        let mut group = Group::new(&view, &self.options, clock, now, driver.keys, id);
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);
@@ -223,7 +229,7 @@ impl Inner {
     fn store_head(&self, driver: &mut Driver, horizon: Timestamp, is_clean: bool) -> Result<()> {
         let revision = self.view.read().table.revision;
         let batch = Batch {
-            id: self.time.clock().new_id(),
+            id: driver.next_batch_id(),
             expectations: vec![head_expected(Some(revision.number))],
             writes: vec![head_write(revision.epoch, horizon, is_clean)?],
         };
@@ -275,6 +281,18 @@ impl View {
 }
 
 impl Driver {
+    /// The driver of a store that is open by now; `first_batch` is the id of the batch that did it.
+    pub(super) fn new(keys: NextKeys, first_batch: Uuid) -> Self {
+        Driver { keys, status: Status::Open, first_batch, batches: 0 }
+    }
+
+    /// An id that no batch has had. Drawn from the first one, which is random, since asking the
+    /// machine for randomness takes longer than the rest of a small commit.
+    fn next_batch_id(&mut self) -> Uuid {
+        self.batches += 1;
+        Uuid::from_u128(self.first_batch.as_u128().wrapping_add(self.batches))
+    }
+
     fn failed(&mut self, error: CommitError) -> Error {
         match error {
             CommitError::Failed(error) => error,

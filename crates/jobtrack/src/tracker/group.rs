@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::ticket::{Entry, Slot};
 use super::{Applied, Options, View};
 use crate::clock::Clock;
@@ -18,6 +20,9 @@ use crate::table::{Row, Table};
 use crate::timestamp::Timestamp;
 use crate::watch::{After, Transition};
 
+/// One part in so many of the memory is kept for jobs that are there already.
+const MEMORY_RESERVE: usize = 8;
+
 /// The growing numbers under which the next records will stand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NextKeys {
@@ -32,6 +37,7 @@ pub(super) struct Group<'a> {
     clock: &'a dyn Clock,
     now: Moment,
     epoch: u64,
+    batch_id: Uuid,
     /// Whether there are commits that are not synced yet.
     has_deferred: bool,
     plan: Plan,
@@ -115,6 +121,7 @@ impl<'a> Group<'a> {
         clock: &'a dyn Clock,
         now: Moment,
         keys: NextKeys,
+        batch_id: Uuid,
     ) -> Self {
         let plan = Plan {
             keys,
@@ -134,6 +141,7 @@ impl<'a> Group<'a> {
             clock,
             now,
             epoch: view.table.revision.epoch,
+            batch_id,
             has_deferred: view.has_deferred,
             plan,
             durability: Durability::Deferred,
@@ -147,6 +155,10 @@ impl<'a> Group<'a> {
         let table = self.table;
         let due = table.tombstones.due(self.now.engine, self.options.tombstones.at_most);
         self.plan.forgotten_tombstones.extend(due.take(budget));
+        // Mostly nothing is, and that is quickly found out.
+        if !table.has_due(self.now.engine) {
+            return;
+        }
         for row in table.due(self.now.engine).take(budget) {
             let job = &row.job;
             self.plan.swept_until = self.plan.swept_until.max(job.expire_time());
@@ -197,6 +209,9 @@ impl<'a> Group<'a> {
             );
             return Decided::Refused(error.with_job(id), RestsOn::Group);
         }
+        if let Err(error) = self.check_memory() {
+            return Decided::Refused(error.with_job(id), RestsOn::Table);
+        }
         match make() {
             Err(error) => Decided::Refused(error, RestsOn::Table),
             Ok(job) => {
@@ -205,6 +220,20 @@ impl<'a> Group<'a> {
                 self.make(key, stored, before, job)
             }
         }
+    }
+
+    /// Refuses new jobs before the memory is used up: what is left is for those that are there, which
+    /// must still be able to change and to end.
+    fn check_memory(&self) -> Result<()> {
+        let (bytes, limit) = (self.table.bytes(), self.options.limits.memory);
+        if bytes < limit - limit / MEMORY_RESERVE {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("the jobs take {bytes} bytes of memory, of {limit} that they may"),
+        )
+        .with_field("limits.memory"))
     }
 
     /// Where a new job's record goes: in place of one that nobody can see any more, or behind all.
@@ -395,7 +424,7 @@ impl<'a> Group<'a> {
 
     fn batch(&self) -> Result<Batch> {
         let mut batch = Batch {
-            id: self.clock.new_id(),
+            id: self.batch_id,
             expectations: Vec::with_capacity(self.plan.touched.len() + 1),
             writes: Vec::with_capacity(self.plan.touched.len() + self.plan.buried.len() + 1),
         };

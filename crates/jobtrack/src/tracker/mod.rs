@@ -454,6 +454,22 @@ impl Tracker {
         self.0.read(Table::counts)
     }
 
+    /// How much memory the jobs take, orders and search included; not what is kept for those who
+    /// watch, nor tombstones. Exact but for some hundred jobs that changed last.
+    ///
+    /// ```
+    /// use jobtrack::{MemoryStore, NewJob, Options, Tracker};
+    ///
+    /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+    /// let empty = tracker.memory();
+    /// tracker.create(NewJob::described("Backup of vol1"))?;
+    /// assert!(tracker.memory() > empty);
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    pub fn memory(&self) -> usize {
+        self.0.view.read().table.bytes()
+    }
+
     /// Waits until the job has ended, for so long at most, and returns it as it then stands.
     ///
     /// The time is real time, whatever clock the tracker has.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::commit::{Driver, Status};
+use super::commit::Driver;
 use super::group::{NextKeys, head_expected, head_write};
 use super::load::{self, RawJob};
 use super::ticket::Queue;
@@ -20,8 +20,8 @@ use crate::job::Revision;
 use crate::limits::RETENTION_SECONDS;
 use crate::store::{
     Batch, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, Record,
-    Space, Store, Write, decode_epochs, decode_forgotten, decode_head, decode_job,
-    decode_tombstone, encode_epochs,
+    Space, Store, Write, decode_epochs, decode_forgotten, decode_head, decode_tombstone,
+    encode_epochs,
 };
 use crate::table::{Table, Tombstones};
 use crate::timestamp::Timestamp;
@@ -103,6 +103,11 @@ pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
         })?;
         Ok(())
     })?;
+    if table.bytes() > options.limits.memory {
+        let (needed, limit) = (table.bytes(), options.limits.memory);
+        let message = format!("the jobs take {needed} bytes of memory, of {limit} that they may");
+        return Err(Error::new(ErrorKind::LimitExceeded, message).with_field("limits.memory"));
+    }
     if head.is_none() && number > 0 {
         return Err(Error::new(
             ErrorKind::StoreForeign,
@@ -197,7 +202,7 @@ fn settle(
             has_deferred: false,
             swept_unsynced: None,
         }),
-        driver: Mutex::new(Driver { keys: next, status: Status::Open }),
+        driver: Mutex::new(Driver::new(next, batch.id)),
         queue: Queue::default(),
         upkeep: Upkeep::default(),
         waiters: Waiters::default(),

@@ -7,6 +7,9 @@ use parking_lot::Mutex;
 use super::Inner;
 use crate::table::{Table, Work};
 
+/// Once no more than one part in so many of the memory is left, every commit gives back what it can.
+const TIGHT: usize = 16;
+
 /// What is under way among the segments.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
@@ -17,9 +20,11 @@ pub(super) struct Upkeep {
 impl Inner {
     /// A bounded share of what has fallen behind, for each commit.
     pub(super) fn tidy_a_share(&self) {
-        let (seals, merges) = {
+        let (seals, merges, is_tight) = {
             let table = &self.view.read().table;
-            (table.seals_behind(), table.merges_behind())
+            let limit = self.options.limits.memory;
+            let is_tight = table.bytes() > limit - limit / TIGHT;
+            (table.seals_behind(), table.merges_behind(), is_tight)
         };
         // As many as one commit can have filled, so that they never pile up.
         let mut seals = seals;
@@ -28,6 +33,11 @@ impl Inner {
         }
         if merges && let Some(mut merging) = self.upkeep.merging.try_lock() {
             self.merge_a_step(&mut merging);
+        }
+        if is_tight {
+            // Dead rows are what can be given back.
+            let mut merging = self.upkeep.merging.lock();
+            while self.merge_a_step(&mut merging) {}
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
-use std::ops::Range;
 
 use super::Texts;
 use super::run::{
@@ -64,17 +63,19 @@ impl Texts {
         }
         // What was put in were whole texts, so that they are UTF-8 again.
         let bytes = String::from_utf8(bytes).unwrap_or_default();
-        let of = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or("");
+        let found = found.into_iter();
+        let mut found: Vec<(&str, usize, usize)> = found
+            .map(|(range, part, index)| (bytes.get(range).unwrap_or(""), part, index))
+            .collect();
         // Each part is sorted already, which the sort makes use of.
-        found.sort_by(|(left, ..), (right, ..)| of(left).cmp(of(right)));
+        found.sort_by_key(|(text, ..)| *text);
         let mut new: Vec<_> = parts.iter().map(|texts| vec![u16::MAX; texts.len()]).collect();
         let mut merged: Vec<&str> = Vec::new();
-        for (range, part, index) in &found {
-            let text = of(range);
+        for (text, part, index) in found {
             if merged.last() != Some(&text) {
                 merged.push(text);
             }
-            if let Some(place) = new.get_mut(*part).and_then(|new| new.get_mut(*index)) {
+            if let Some(place) = new.get_mut(part).and_then(|new| new.get_mut(index)) {
                 *place = u16::try_from(merged.len() - 1).unwrap_or(u16::MAX);
             }
         }

@@ -1,6 +1,6 @@
 //! The sorted distinct texts of one column of one segment.
 //!
-//! Texts are stored by their [shape](shape) where they have one in common with others, so that only
+//! Texts are stored by their [shape] where they have one in common with others, so that only
 //! their digits are left, at four bits each. They stand in runs: of one shape, where neighbours
 //! share it; plain, with the beginning that all in the run have stored once; and mixed. A
 //! [signature] says in which groups of neighbours a needle can be, and within them a text of a shape

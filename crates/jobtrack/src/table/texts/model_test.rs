@@ -19,6 +19,8 @@ fn texts() -> impl Strategy<Value = BTreeSet<String>> {
         "é?ü?[0-9]{1,3}é?[0-9a-f]{1,3}x?",
         "(Überprüfung der Größe, ){0,9}[äöü]{1,3}",
         "/a/long/path/that/all/of/these/begin/with/[a-z]{3,200}",
+        "sum [0-9a-f]{40} [xy]?",
+        "node [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12} of [1-3]",
         "[0-9]{30,40}[a-z ]{200,240}",
         "\u{0}?[ab0-9]{3}\u{0}?",
         any::<String>(),

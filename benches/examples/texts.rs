@@ -1,0 +1,23 @@
+//! Prints one text of each generated job: `texts <description|message|kind> <jobs>`.
+
+use std::io::{BufWriter, Write, stdout};
+
+use jobtrack_benches::Jobs;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(field), Some(jobs)) = (arguments.next(), arguments.next()) else {
+        return Err("texts <description|message|kind> <jobs>".into());
+    };
+    let mut out = BufWriter::new(stdout().lock());
+    for job in Jobs::new(1, jobs.parse()?) {
+        let text = match field.as_str() {
+            "description" => job.description,
+            "message" => job.message,
+            "kind" => job.kind,
+            _ => return Err(format!("{field} is none of description, message, kind").into()),
+        };
+        writeln!(out, "{text}")?;
+    }
+    Ok(())
+}
