@@ -229,7 +229,7 @@ fn query(filters: &[(&str, &str)], order: &str) -> Query {
         "" => Order::default(),
         text => Order::parse(text, Names::Native).expect("an order that is right"),
     };
-    let budget = Budget { soft: PATIENCE, hard: PATIENCE };
+    let budget = Budget { soft: PATIENCE, hard: PATIENCE, ..Budget::default() };
     Query { filter, order, max_records: Some(PAGE), budget, ..Query::default() }
 }
 

@@ -28,6 +28,11 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["max", "all", "order_by", "fields"])]
     count: bool,
 
+    /// Print how the jobs are found instead of them: the plan, and for each step what it expected,
+    /// read and found
+    #[arg(long, conflicts_with = "all")]
+    explain: bool,
+
     #[command(flatten)]
     target: TargetArguments,
 
@@ -41,6 +46,9 @@ pub(crate) fn list(arguments: &Arguments) -> Result<Exit, Failed> {
     let target = arguments.target.open()?;
     let output = arguments.output.output();
     let listing = &arguments.listing;
+    if arguments.explain {
+        return explain(arguments, &target, output);
+    }
     if arguments.count {
         let filters = listing.filters.parameters();
         let query = query(filters.chain([("return_records", "false")]));
@@ -61,6 +69,25 @@ pub(crate) fn list(arguments: &Arguments) -> Result<Exit, Failed> {
     if pages.page.next.is_some() {
         eprintln!("there are more; --max N lists more of them, --all lists all");
     }
+    Ok(Exit::Done)
+}
+
+/// Prints what the listing takes.
+fn explain(arguments: &Arguments, target: &Target, output: Output) -> Result<Exit, Failed> {
+    let listing = &arguments.listing;
+    let max_records = arguments.max.to_string();
+    let wanted = match arguments.count {
+        true => ("return_records", "false"),
+        false => ("max_records", max_records.as_str()),
+    };
+    let query = query(listing.parameters().chain([wanted, ("explain", "true")]));
+    let explanation = target.explain(&format!("{JOBS}{query}"));
+    let explanation = explanation.map_err(|failed| listing.point_out(failed))?;
+    let text = match output.format {
+        Format::Table => explanation.to_string(),
+        Format::Json | Format::Ndjson => serde_json::to_string(&explanation)?,
+    };
+    output.print(&format!("{text}\n"))?;
     Ok(Exit::Done)
 }
 

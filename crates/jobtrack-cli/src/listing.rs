@@ -43,6 +43,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("fields", "write --fields FIELDS"),
     ("order_by", "write --order-by FIELDS"),
     ("$orderBy", "write --order-by FIELDS"),
+    ("explain", "write --explain to list"),
     ("pretty", "write -o json"),
     ("after", "write --after POSITION to watch"),
     ("start.token", "write --max N or --all to list for more of them"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use jobtrack::{JobId, NewJob, Timestamp};
+use jobtrack::{Explanation, JobId, NewJob, Timestamp};
 use jobtrack_http::ImportReport;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -150,6 +150,11 @@ impl Target {
             num_records: u64,
         }
         self.json(Method::Get, path, Content::None).map(|count: Count| count.num_records)
+    }
+
+    /// What a listing takes.
+    pub(crate) fn explain(&self, path: &str) -> Result<Explanation, Failed> {
+        self.json(Method::Get, path, Content::None)
     }
 
     /// How many jobs there are in each state.

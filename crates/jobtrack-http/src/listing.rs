@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use jobtrack::{
-    Budget, Count, Error, ErrorKind, Expr, Field, Names, Order, Page, PageToken, Query, Selection,
+    Budget, Cancel, Count, Error, ErrorKind, Expr, Field, Names, Order, Page, PageToken, Query,
+    Selection,
 };
 
 use crate::errors::{Fault, HttpKind};
@@ -16,6 +17,8 @@ use crate::params::Params;
 const LONGEST_TIMEOUT: u64 = 120;
 /// The parameter that says where to go on; only links of the server's own have it.
 pub(crate) const TOKEN: &str = "start.token";
+/// Whether to answer with what the query takes; only the native face has it.
+const EXPLAIN: &str = "explain";
 /// How many of the first records are left out.
 const OFFSET: &str = "offset";
 /// The words of a search, and where to look for them.
@@ -29,6 +32,8 @@ pub(crate) struct Listing {
     pub(crate) fields: Option<Selection>,
     /// Whether records are wanted, or only their number.
     pub(crate) return_records: bool,
+    /// Whether not the answer is wanted, but what it takes.
+    pub(crate) explain: bool,
     pub(crate) layout: Layout,
     path: &'static str,
     params: Params,
@@ -45,6 +50,7 @@ impl Listing {
         let params = Params::parse(uri.query())?;
         let fields = selection(&params, names)?;
         let return_records = params.boolean("return_records", true)?;
+        let explain = names == Names::Native && params.boolean(EXPLAIN, false)?;
         let max_records = params.integer("max_records", 1, u64::MAX)?;
         let offset = params.integer(OFFSET, 0, u64::MAX)?.unwrap_or(0);
         let query = Query {
@@ -56,7 +62,12 @@ impl Listing {
             budget: budget(&params, limit)?,
         };
         let layout = Layout::of(&params)?;
-        Ok(Listing { query, fields, return_records, layout, path, params })
+        Ok(Listing { query, fields, return_records, explain, layout, path, params })
+    }
+
+    /// Ends the query when what is returned is dropped, with the request of a client that is gone.
+    pub(crate) fn end_with_request(&mut self) -> EndsQuery {
+        EndsQuery(self.query.budget.cancel.get_or_insert_default().clone())
     }
 
     /// The link to this page.
@@ -81,6 +92,15 @@ impl Listing {
     }
 }
 
+/// Ends a query when dropped; one that has been answered does not notice.
+pub(crate) struct EndsQuery(Cancel);
+
+impl Drop for EndsQuery {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 /// The fields asked for, if any were.
 pub(crate) fn selection(params: &Params, names: Names) -> Result<Option<Selection>, Fault> {
     let ignore_unknown = params.boolean("ignore_unknown_fields", false)?;
@@ -91,7 +111,8 @@ pub(crate) fn selection(params: &Params, names: Names) -> Result<Option<Selectio
 /// How long the query may take.
 pub(crate) fn budget(params: &Params, limit: Duration) -> Result<Budget, Fault> {
     let soft = params.integer("return_timeout", 0, LONGEST_TIMEOUT)?;
-    Ok(Budget { soft: soft.map_or(limit, Duration::from_secs), hard: limit })
+    let soft = soft.map_or(limit, Duration::from_secs);
+    Ok(Budget { soft, hard: limit, ..Budget::default() })
 }
 
 /// The refusal of a query; what is wrong with a token is known only with the rest of it.
@@ -114,7 +135,10 @@ pub(crate) fn only_filter(params: &Params, names: Names) -> Result<Expr, Fault> 
 
 /// What the parameters that name fields ask for, all of it at once.
 fn filter(params: &Params, names: Names) -> Result<Expr, Fault> {
-    filter_but(params, names, RESERVED)
+    match names {
+        Names::Native => filter_but(params, names, &[RESERVED, &[EXPLAIN]].concat()),
+        Names::Ontap => filter_but(params, names, RESERVED),
+    }
 }
 
 /// The filter that all parameters make but these, which are none.
@@ -190,7 +214,8 @@ mod tests {
     fn no_field_bears_the_name_of_a_parameter() {
         for field in Field::FIXED {
             for names in [Names::Native, Names::Ontap] {
-                let is_taken = |name: &str| RESERVED.contains(&name) || name == "after";
+                let is_taken =
+                    |name: &str| RESERVED.contains(&name) || name == "after" || name == EXPLAIN;
                 assert!(!field.name(names).is_some_and(|name| is_taken(&name)), "{field}");
             }
         }

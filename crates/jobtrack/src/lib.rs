@@ -78,8 +78,8 @@ pub use job::{
 };
 pub use limits::Limits;
 pub use query::{
-    Budget, Comparison, Count, Direction, Expr, Order, OrderKey, Page, PageToken, Pattern, Query,
-    Selection, Test, Value,
+    Budget, Cancel, Comparison, Count, Direction, Explanation, Expr, Order, OrderKey, Page,
+    PageToken, Pattern, Query, Selection, Step, Test, Value,
 };
 pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;

@@ -16,9 +16,17 @@ use crate::params::Params;
 use crate::respond::{Answer, blocking, json};
 
 pub(super) async fn list(app: Arc<App>, uri: &Uri) -> Answer {
-    let listing = Listing::parse(uri, JOBS, Names::Native, app.options.query_limit)?;
+    let mut listing = Listing::parse(uri, JOBS, Names::Native, app.options.query_limit)?;
+    let _while_asked = listing.end_with_request();
     blocking(move || {
-        if listing.return_records {
+        if listing.explain {
+            let query = &listing.query;
+            let explained = match listing.return_records {
+                true => app.tracker.explain(query),
+                false => app.tracker.explain_count(query),
+            };
+            Ok(json(JSON, to_json(&explained.map_err(listing::fault)?)))
+        } else if listing.return_records {
             let page = app.tracker.query(&listing.query).map_err(listing::fault)?;
             Ok(render::page(&page, &listing))
         } else {

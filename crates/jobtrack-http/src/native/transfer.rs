@@ -82,7 +82,11 @@ pub(super) fn export(app: Arc<App>, uri: &Uri) -> Answer {
     let query = Query {
         filter: listing::only_filter(&params, Names::Native)?,
         max_records: Some(PIECE),
-        budget: Budget { soft: app.options.query_limit, hard: app.options.query_limit },
+        budget: Budget {
+            soft: app.options.query_limit,
+            hard: app.options.query_limit,
+            ..Budget::default()
+        },
         ..Query::default()
     };
     let (sender, receiver) = mpsc::channel(PIECES);

@@ -134,7 +134,7 @@ impl Bulk {
                 return Ok(done);
             }
             query.after = page.next;
-            query.budget = Budget { soft: left, ..query.budget };
+            query.budget.soft = left;
         }
     }
 

@@ -74,6 +74,7 @@ async fn list(app: Arc<App>, parts: &Parts) -> Answer {
     let mut listing = Listing::parse(&parts.uri, JOBS, Names::Ontap, app.options.query_limit)?;
     let style = Style { links: Links::of(&parts.headers), layout: listing.layout };
     listing.query.filter = Tunnel::of(&parts.headers)?.narrow(listing.query.filter)?;
+    let _while_asked = listing.end_with_request();
     blocking(move || {
         if listing.return_records {
             let page = app.tracker.query(&listing.query).map_err(listing::fault)?;

@@ -1,4 +1,5 @@
-//! The corpus of queries (`testdata/queries`), run by the plain scan.
+//! The corpus of queries (`testdata/queries`), run by the plain scan and by the executor that judges
+//! by it, on jobs in the head and in a segment.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Budget, Expr, Order, Query, Scan, Selection};
+use super::{Budget, Expr, Order, Query, Run, Scan, Selection};
 use crate::error::Error;
 use crate::field::{Field, Names};
 use crate::job::{Job, JobId, JobParts};
-use crate::table::{Row, Snapshot, Table};
+use crate::table::{Row, Shape, Snapshot, Table};
 use crate::timestamp::Timestamp;
 
 #[derive(Deserialize)]
@@ -68,11 +69,14 @@ fn run(file: &str) {
         other => panic!("{file}: no such names: {other}"),
     };
     let jobs = Jobs::load(&corpus.jobs);
-    let failures: Vec<_> = corpus
-        .case
-        .iter()
-        .filter_map(|case| jobs.run(case, names).err().map(|why| format!("{why}\n  {case:?}")))
-        .collect();
+    let mut failures = Vec::new();
+    for executor in [Executor::Scan, Executor::OfHead, Executor::OfSegments] {
+        for case in &corpus.case {
+            if let Err(why) = jobs.run(case, names, executor) {
+                failures.push(format!("{executor:?}: {why}\n  {case:?}"));
+            }
+        }
+    }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -81,8 +85,18 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(folder.join(path)).unwrap()
 }
 
+/// Who answers, and from where.
+#[derive(Debug, Clone, Copy)]
+enum Executor {
+    Scan,
+    OfHead,
+    OfSegments,
+}
+
 struct Jobs {
     snapshot: Snapshot,
+    /// The same jobs in several segments.
+    sealed: Snapshot,
     letters: BTreeMap<JobId, String>,
 }
 
@@ -90,18 +104,26 @@ impl Jobs {
     fn load(name: &str) -> Jobs {
         let mut file: toml::Table = toml::from_str(&read(&format!("jobs/{name}.toml"))).unwrap();
         let mut table = Table::default();
+        let mut sealed = Table::shaped(Shape { head_rows: 3, fan: 2, segment_rows: 7 });
         let mut letters = BTreeMap::new();
         for mut job in file.remove("job").unwrap().as_array().unwrap().clone() {
             let letter = job.as_table_mut().unwrap().remove("letter").unwrap();
             let job = Job::try_from(job.try_into::<JobParts>().unwrap()).unwrap();
             letters.insert(job.uuid, letter.as_str().unwrap().to_owned());
-            table.put(Row { job: Arc::new(job), key: 0, stored: 0 });
+            let row = Row { job: Arc::new(job), key: 0, stored: 0 };
+            table.put(row.clone());
+            sealed.put(row);
         }
-        Jobs { snapshot: table.snapshot(Timestamp::MIN), letters }
+        sealed.rest();
+        while let Some(work) = sealed.next_seal().or_else(|| sealed.next_merge()) {
+            sealed.publish(work);
+        }
+        let [snapshot, sealed] = [table, sealed].map(|table| table.snapshot(Timestamp::MIN));
+        Jobs { snapshot, sealed, letters }
     }
 
-    fn run(&self, case: &Case, names: Names) -> Result<(), String> {
-        let outcome = self.answer(&case.parameters, names);
+    fn run(&self, case: &Case, names: Names, executor: Executor) -> Result<(), String> {
+        let outcome = self.answer(&case.parameters, names, executor);
         if let Some(expected) = &case.error {
             let Err(error) = outcome else { return Err("not refused".to_owned()) };
             let found = Refusal {
@@ -138,7 +160,12 @@ impl Jobs {
     }
 
     /// Does what a face does: parameters to a query, the query to all of its pages.
-    fn answer(&self, parameters: &BTreeMap<String, String>, names: Names) -> Result<Answer, Error> {
+    fn answer(
+        &self,
+        parameters: &BTreeMap<String, String>,
+        names: Names,
+        executor: Executor,
+    ) -> Result<Answer, Error> {
         let is_true = |name: &str, default| parameters.get(name).map_or(default, |v| v == "true");
         let mut query = Query::default();
         let mut selection = Selection::key_only();
@@ -160,17 +187,23 @@ impl Jobs {
             }
         }
         let hour = Duration::from_secs(3_600);
-        query.budget = Budget { soft: hour, hard: hour };
+        query.budget = Budget { soft: hour, hard: hour, ..Budget::default() };
         let scan = Scan { snapshot: &self.snapshot, monotonic: &|| Duration::ZERO };
+        let snapshot = match executor {
+            Executor::OfSegments => &self.sealed,
+            _ => &self.snapshot,
+        };
+        let run = Run { snapshot, monotonic: &|| Duration::ZERO };
+        let is_scan = matches!(executor, Executor::Scan);
         let is_counted = !is_true("return_records", true);
         let mut answer = Answer { pages: Vec::new(), counts: Vec::new(), selection, is_counted };
         loop {
             query.after = if is_counted {
-                let count = scan.count(&query)?;
+                let count = if is_scan { scan.count(&query) } else { run.count(&query) }?;
                 answer.counts.push(count.count);
                 count.next
             } else {
-                let page = scan.page(&query)?;
+                let page = if is_scan { scan.page(&query) } else { run.page(&query) }?;
                 answer.pages.push(page.jobs);
                 page.next
             };

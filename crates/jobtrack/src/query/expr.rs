@@ -46,7 +46,7 @@ pub struct Expr {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
+pub(super) enum Node {
     Everything,
     Nothing,
     Test(Term),
@@ -56,13 +56,13 @@ enum Node {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Join {
+pub(super) enum Join {
     And,
     Or,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Excess {
+pub(super) enum Excess {
     Terms,
     Depth,
 }
@@ -302,6 +302,21 @@ impl Expr {
         self.node.admits(&|term| term.admits(uuid, scope))
     }
 
+    /// What it is made of.
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Whether it is within its limits and tests no other fields than these.
+    pub(super) fn is_of(&self, fields: &[Field]) -> bool {
+        self.node.is_of(fields)
+    }
+
+    /// Whether what is known of the tested fields lets the filter pass.
+    pub(super) fn holds(&self, passes: &dyn Fn(&Term) -> bool) -> bool {
+        self.node.admits(passes)
+    }
+
     /// A text that two filters share which are made of the same parts in whatever order.
     pub(super) fn canonical(&self) -> String {
         self.node.canonical()
@@ -395,6 +410,15 @@ impl Node {
             Node::Test(term) => passes(term),
             Node::Group(Join::And, parts) => parts.iter().all(|part| part.admits(passes)),
             Node::Group(Join::Or, parts) => parts.iter().any(|part| part.admits(passes)),
+        }
+    }
+
+    fn is_of(&self, fields: &[Field]) -> bool {
+        match self {
+            Node::Everything | Node::Nothing => true,
+            Node::TooLarge(_) => false,
+            Node::Test(term) => fields.contains(&term.field),
+            Node::Group(_, parts) => parts.iter().all(|part| part.is_of(fields)),
         }
     }
 

@@ -65,6 +65,11 @@ proptest! {
     }
 }
 
+/// A filter of one parameter, as text that means it; a range may have its ends swapped.
+pub(super) fn filter_text() -> impl Strategy<Value = (String, String)> {
+    parameter().prop_map(|parameter| (parameter.field.to_string(), written(&parameter)))
+}
+
 fn parameter() -> impl Strategy<Value = Parameter> {
     let labels = ["x", "y"].map(|name| Field::Label(name.into()));
     let fields: Vec<_> = Field::FIXED.iter().cloned().chain(labels).collect();

@@ -6,16 +6,23 @@
 //! query: [`Tracker::query`](crate::Tracker::query) and [`Tracker::count`](crate::Tracker::count)
 //! take the same one.
 
+mod code_set;
+mod explain;
 mod expr;
+mod meter;
 mod order;
 mod parse;
 mod pattern;
+mod place;
+mod resolve;
+mod run;
 mod scan;
 mod search;
 mod selection;
 mod term;
 mod token;
 mod value;
+mod walk;
 
 #[cfg(test)]
 mod corpus_test;
@@ -26,11 +33,18 @@ mod filter_test;
 #[cfg(test)]
 mod page_test;
 #[cfg(test)]
+mod plan_test;
+#[cfg(test)]
 pub(crate) mod random_jobs;
+#[cfg(test)]
+mod run_test;
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use explain::{Explanation, Step};
 pub use expr::Expr;
 pub use order::{Direction, Order, OrderKey};
 pub use pattern::Pattern;
@@ -39,10 +53,15 @@ pub use term::{Comparison, Test};
 pub use token::PageToken;
 pub use value::Value;
 
+pub(crate) use run::Run;
+#[cfg(test)]
 pub(crate) use scan::Scan;
 
-use crate::job::{Job, Revision};
+use self::term::Term;
+use crate::field::{Field, ValueRef};
+use crate::job::{Job, Revision, State};
 use crate::limits::PAGE_RECORDS;
+use crate::table::Table;
 use crate::timestamp::Timestamp;
 
 /// What is asked.
@@ -79,19 +98,71 @@ pub struct Query {
     pub budget: Budget,
 }
 
-/// How long a query may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much a query may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     /// After this an ordered walk returns the part it has, once that is at least one record.
     pub soft: Duration,
     /// After this the query is refused, or (an ordered walk) returns what it has, be it nothing.
     pub hard: Duration,
+    /// How many rows, or values of a column, it may read before it ends as after `hard`: any number
+    /// unless told otherwise.
+    pub rows: Option<u64>,
+    /// By which it can be ended from outside.
+    pub cancel: Option<Cancel>,
 }
+
+/// Ends a query from another thread, when nobody waits for its answer any more: it is then refused
+/// as one that took too long.
+///
+/// ```
+/// use jobtrack::{Budget, Cancel, ErrorKind, MemoryStore, NewJob, Options, Query, Tracker};
+///
+/// let cancel = Cancel::default();
+/// let budget = Budget { cancel: Some(cancel.clone()), ..Budget::default() };
+/// let query = Query { budget, ..Query::default() };
+/// cancel.cancel();
+/// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+/// # let jobs = (0..300).map(|n| jobtrack::Command::create(NewJob::described(n.to_string())));
+/// # assert!(tracker.run_all(jobs).iter().all(Result::is_ok));
+/// assert_eq!(tracker.query(&query).unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+/// # Ok::<(), jobtrack::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Ends the query that has this in its budget, now or as soon as it looks.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was ended.
+    pub fn is_canceled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancel").field(&self.is_canceled()).finish()
+    }
+}
+
+impl PartialEq for Cancel {
+    /// Whether both end the same query.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Cancel {}
 
 impl Default for Budget {
     /// Fifteen seconds, as ONTAP has it.
     fn default() -> Self {
-        Budget { soft: Duration::from_secs(15), hard: Duration::from_secs(15) }
+        let limit = Duration::from_secs(15);
+        Budget { soft: limit, hard: limit, rows: None, cancel: None }
     }
 }
 
@@ -135,5 +206,38 @@ impl Query {
     /// How many matches this page leaves out before its first record.
     pub(crate) fn left_out(&self) -> usize {
         if self.after.is_none() { self.offset } else { 0 }
+    }
+
+    /// Whether counting it asks for nothing but kinds and states, of all jobs.
+    pub(crate) fn is_of_tally(&self) -> bool {
+        self.after.is_none()
+            && self.max_records != Some(0)
+            && self.offset <= crate::limits::OFFSET_RECORDS
+            && self.filter.is_of(&[Field::Kind, Field::State])
+    }
+
+    /// The count by the tally of the table, if it needs no place to go on at.
+    pub(crate) fn count_by_tally(&self, table: &Table, horizon: Timestamp) -> Option<Count> {
+        let tests_kind = !self.filter.is_of(&[Field::State]);
+        let passes = |kind: &str, state: State| {
+            let kind = Some(kind).filter(|kind| !kind.is_empty()).map(ValueRef::Text);
+            let passes = |term: &Term| match term.field {
+                Field::Kind => term.holds(kind),
+                _ => term.holds(Some(ValueRef::Text(state.as_str()))),
+            };
+            self.filter.holds(&passes)
+        };
+        let counted = if tests_kind {
+            table.count_where(horizon, &passes)
+        } else {
+            let of_state: Vec<bool> = State::ALL.iter().map(|state| passes("", *state)).collect();
+            table.count_where(horizon, &|_, state| {
+                State::ALL.iter().zip(&of_state).any(|(own, passes)| *own == state && *passes)
+            })
+        };
+        let count = counted?.saturating_sub(self.offset as u64);
+        let most = self.max_records.map_or(u64::MAX, |most| most as u64);
+        let revision = table.revision;
+        (count <= most).then_some(Count { count, next: None, revision, horizon })
     }
 }

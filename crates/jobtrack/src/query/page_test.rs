@@ -11,20 +11,36 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{
-    Budget, Count, Direction, Expr, Order, OrderKey, Page, PageToken, Query, Scan, random_jobs,
+    Budget, Count, Direction, Expr, Order, OrderKey, Page, PageToken, Query, Run, Scan, random_jobs,
 };
 use crate::error::{ErrorKind, Result};
 use crate::field::{Field, Names};
 use crate::job::{Job, JobId};
 use crate::table::Snapshot;
 
-/// A clock that stands still.
+/// Asked of both executors, with a clock that stands still.
 fn page(snapshot: &Snapshot, query: &Query) -> Result<Page> {
-    Scan { snapshot, monotonic: &|| Duration::ZERO }.page(query)
+    let page = Scan { snapshot, monotonic: &|| Duration::ZERO }.page(query);
+    let other = Run { snapshot, monotonic: &|| Duration::ZERO }.page(query);
+    match (&page, other) {
+        (Ok(page), Ok(other)) => {
+            assert_eq!((&page.jobs, &page.next), (&other.jobs, &other.next));
+        }
+        (Err(error), Err(other)) => assert_eq!(error.to_string(), other.to_string()),
+        (page, other) => panic!("the scan has {page:?}, the other {other:?}"),
+    }
+    page
 }
 
 fn count(snapshot: &Snapshot, query: &Query) -> Result<Count> {
-    Scan { snapshot, monotonic: &|| Duration::ZERO }.count(query)
+    let count = Scan { snapshot, monotonic: &|| Duration::ZERO }.count(query);
+    let other = Run { snapshot, monotonic: &|| Duration::ZERO }.count(query);
+    match (&count, other) {
+        (Ok(count), Ok(other)) => assert_eq!(*count, other),
+        (Err(error), Err(other)) => assert_eq!(error.to_string(), other.to_string()),
+        (count, other) => panic!("the scan has {count:?}, the other {other:?}"),
+    }
+    count
 }
 
 /// Follows `next`, as text, to the end.
@@ -41,7 +57,7 @@ fn pages(query: &Query, page: impl Fn(&Query) -> Result<Page>) -> Vec<Vec<JobId>
     }
 }
 
-fn order() -> impl Strategy<Value = Order> {
+pub(super) fn order() -> impl Strategy<Value = Order> {
     let label = Field::Label("x".into());
     let fields: Vec<_> =
         Field::FIXED.iter().filter(|f| !f.is_list()).cloned().chain([label]).collect();
@@ -178,7 +194,8 @@ fn ticking() -> impl Fn() -> Duration {
 }
 
 fn budget(soft: u64, hard: u64) -> Budget {
-    Budget { soft: Duration::from_secs(soft), hard: Duration::from_secs(hard) }
+    let [soft, hard] = [soft, hard].map(Duration::from_secs);
+    Budget { soft, hard, ..Budget::default() }
 }
 
 #[test]

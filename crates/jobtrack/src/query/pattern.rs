@@ -80,6 +80,16 @@ impl Pattern {
         }
     }
 
+    /// Whether it has no wildcard.
+    pub(super) fn is_plain(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Whether it is a literal and a wildcard after it: all that it asks is how a text begins.
+    pub(super) fn is_prefix(&self) -> bool {
+        matches!(self.rest.as_slice(), [last] if last.is_empty())
+    }
+
     /// The literals, of which there is at least one.
     pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.first).chain(&self.rest).map(String::as_str)

@@ -122,6 +122,15 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
     })
 }
 
+/// A queued job, whose description is this number.
+pub(super) fn plain(number: u128) -> Job {
+    let text = r#"{"uuid": "00000000-0000-0000-0000-000000000000", "state": "queued",
+        "create_time": "2026-03-01T10:00:00Z", "update_time": "2026-03-01T10:00:00Z"}"#;
+    let job: Job = serde_json::from_str(text).unwrap();
+    let uuid = JobId::from_uuid(uuid::Uuid::from_u128(number));
+    Job { uuid, description: number.to_string(), ..job }
+}
+
 /// A snapshot of these jobs.
 pub(crate) fn snapshot(jobs: impl IntoIterator<Item = Job>) -> Snapshot {
     let mut table = Table::default();

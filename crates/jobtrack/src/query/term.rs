@@ -76,6 +76,11 @@ impl Term {
         self.verdict(value.is_some(), value.is_some_and(|value| self.test.passes(value)))
     }
 
+    /// Whether a job passes in which the field, no list, has this value or none.
+    pub(super) fn holds(&self, value: Option<ValueRef<'_>>) -> bool {
+        self.verdict(value.is_some(), value.is_some_and(|value| self.test.passes(value)))
+    }
+
     fn verdict(&self, is_set: bool, passes: bool) -> bool {
         match self.test {
             Test::Null => is_set == self.is_negated,
@@ -126,7 +131,7 @@ impl Test {
     }
 
     /// Whether a value passes; that it is set is all that `Null` would ask, so it fails that.
-    fn passes(&self, value: ValueRef<'_>) -> bool {
+    pub(super) fn passes(&self, value: ValueRef<'_>) -> bool {
         match self {
             Test::Null => false,
             Test::Compare(how, other) => how.accepts(value.order(&other.borrowed())),

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::value::Value;
 use super::{Expr, Order};
 use crate::error::{Error, ErrorKind, Result};
+use crate::field::Field;
 use crate::job::{Job, JobId, Revision};
 use crate::timestamp::Timestamp;
 
@@ -42,6 +43,22 @@ impl PageToken {
     pub(super) fn after(job: &Job, query: u64, order: &Order) -> Self {
         let keys = order.keys().iter().map(|key| key.field.value(job).map(Value::from)).collect();
         PageToken { query, keys, uuid: job.uuid }
+    }
+
+    /// The token that goes on after this uuid, of an order by uuid.
+    pub(super) fn at(uuid: JobId, query: u64, order: &Order) -> Self {
+        let key = |key: &super::OrderKey| match key.field {
+            Field::Uuid => Some(Value::Uuid(uuid)),
+            // Keys after the uuid decide nothing.
+            _ => None,
+        };
+        PageToken { query, keys: order.keys().iter().map(key).collect(), uuid }
+    }
+
+    /// The token that goes on with this uuid, of an order by uuid.
+    pub(super) fn before(uuid: JobId, query: u64, order: &Order) -> Self {
+        let number = uuid.as_uuid().as_u128().saturating_sub(1);
+        PageToken::at(JobId::from_uuid(uuid::Uuid::from_u128(number)), query, order)
     }
 
     /// Checks that the token belongs to this query and could have been made by it.

@@ -61,6 +61,21 @@ impl Tally {
         left
     }
 
+    /// How many kinds have jobs.
+    pub(crate) fn kinds(&self) -> usize {
+        self.by_kind.len()
+    }
+
+    /// How many jobs are of a kind and state that pass.
+    pub(crate) fn sum(&self, passes: &dyn Fn(&str, State) -> bool) -> u64 {
+        let of_kind = |(kind, counts): (&String, &[u64; STATES])| -> u64 {
+            let states = State::ALL.iter().zip(counts);
+            let counted = states.filter(|(state, count)| **count > 0 && passes(kind, **state));
+            counted.map(|(_, count)| *count).sum()
+        };
+        self.by_kind.iter().map(of_kind).sum()
+    }
+
     fn count(&mut self, kind: &str, state: State) -> Option<&mut u64> {
         self.by_kind.get_mut(kind)?.get_mut(slot(state))
     }

@@ -33,12 +33,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
+pub(crate) use numbers::{Key, key_of};
 pub(crate) use part::Part;
 pub(crate) use rows::{Row, Rows};
 pub(crate) use segment::Segment;
@@ -68,6 +69,9 @@ impl Default for Shape {
         Shape { head_rows: 512, fan: 8, segment_rows: SEGMENT_ROWS }
     }
 }
+
+/// With more kinds than these a filter is not asked of each.
+const KINDS_COUNTED: usize = 4_096;
 
 /// All jobs at the current revision.
 #[derive(Debug)]
@@ -257,6 +261,26 @@ impl Table {
 
     /// The counts at the current revision: the kept ones less what is due but not swept.
     pub(crate) fn counts(&self, horizon: Timestamp) -> Counts {
+        let due = self.due_until(horizon);
+        self.tally.less(&due.tally).into_counts(self.revision, horizon)
+    }
+
+    /// How many jobs are of a kind and state that pass; None where there are so many kinds that
+    /// another way of counting is better.
+    pub(crate) fn count_where(
+        &self,
+        horizon: Timestamp,
+        passes: &dyn Fn(&str, State) -> bool,
+    ) -> Option<u64> {
+        if self.tally.kinds() > KINDS_COUNTED {
+            return None;
+        }
+        let due = self.due_until(horizon);
+        Some(self.tally.sum(passes) - due.tally.sum(passes))
+    }
+
+    /// What is due by this horizon.
+    fn due_until(&self, horizon: Timestamp) -> MutexGuard<'_, Due> {
         let mut due = self.due.lock();
         // An answer's horizon can lie a little before that of the one before.
         let (from, until) = (due.until.min(horizon), due.until.max(horizon));
@@ -271,7 +295,7 @@ impl Table {
             });
         }
         due.until = horizon;
-        self.tally.less(&due.tally).into_counts(self.revision, horizon)
+        due
     }
 
     /// Bytes that the jobs take: of segments exactly, of the few rows in the head by estimate.

@@ -36,7 +36,7 @@ use crate::command::{Command, Failure, NewJob, Report, Success, check_retention}
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
 use crate::limits::{Limits, QUEUED_COMMANDS};
-use crate::query::{Count, Expr, Page, Query, Scan};
+use crate::query::{Count, Explanation, Expr, Page, Query, Run};
 use crate::store::Store;
 use crate::table::{Counts, Snapshot, Table};
 use crate::timestamp::Timestamp;
@@ -432,7 +432,7 @@ impl Tracker {
     /// `DeadlineExceeded` where the budget does not suffice and a part would be wrong.
     pub fn query(&self, query: &Query) -> Result<Page> {
         let snapshot = self.0.snapshot()?;
-        self.0.scan(&snapshot, |scan| scan.page(query))
+        self.0.run(&snapshot, |run| run.page(query))
     }
 
     /// How many jobs match.
@@ -441,8 +441,35 @@ impl Tracker {
     ///
     /// As [`query`](Tracker::query).
     pub fn count(&self, query: &Query) -> Result<Count> {
+        if let Some(count) = self.0.count_of_tally(query)? {
+            return Ok(count);
+        }
         let snapshot = self.0.snapshot()?;
-        self.0.scan(&snapshot, |scan| scan.count(query))
+        self.0.run(&snapshot, |run| run.count(query))
+    }
+
+    /// What [`query`](Tracker::query) does for this query, by doing it: the plan, and for each step
+    /// what it expected beside what it read, skipped and found.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Tracker::query).
+    pub fn explain(&self, query: &Query) -> Result<Explanation> {
+        let snapshot = self.0.snapshot()?;
+        self.0.run(&snapshot, |run| run.explain_page(query))
+    }
+
+    /// What [`count`](Tracker::count) does for this query, by doing it.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Tracker::query).
+    pub fn explain_count(&self, query: &Query) -> Result<Explanation> {
+        if let Some(count) = self.0.count_of_tally(query)? {
+            return Ok(Explanation::of_tally(query, count.count));
+        }
+        let snapshot = self.0.snapshot()?;
+        self.0.run(&snapshot, |run| run.explain_count(query))
     }
 
     /// How many jobs there are by kind and state. Kept up with each change, never scanned for.
@@ -601,13 +628,17 @@ impl Inner {
         self.read(Table::snapshot)
     }
 
-    fn scan<T>(
-        &self,
-        snapshot: &Snapshot,
-        answer: impl FnOnce(Scan<'_>) -> Result<T>,
-    ) -> Result<T> {
+    fn run<T>(&self, snapshot: &Snapshot, answer: impl FnOnce(Run<'_>) -> Result<T>) -> Result<T> {
         let monotonic = || self.time.clock().monotonic();
-        answer(Scan { snapshot, monotonic: &monotonic })
+        answer(Run { snapshot, monotonic: &monotonic })
+    }
+
+    /// The count, if kind and state are all that is asked: it is kept up with each change.
+    fn count_of_tally(&self, query: &Query) -> Result<Option<Count>> {
+        if !query.is_of_tally() {
+            return Ok(None);
+        }
+        self.read(|table, horizon| query.count_by_tally(table, horizon))
     }
 }
 

@@ -1,0 +1,199 @@
+//! Sets of codes of one column: what a test becomes in a segment.
+
+use std::ops::Range;
+
+use crate::table::{Code, Codes, RowId};
+
+/// So many ranges are gone through one by one; of more there is a bit for each code.
+const FEW: usize = 4;
+
+/// Some codes of a column, 0 (unset) among them or not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CodeSet {
+    /// In ascending order, none empty, none touching the next.
+    ranges: Vec<Range<u32>>,
+    /// A bit for each code, where there are many ranges.
+    bits: Option<Box<[u64]>>,
+}
+
+impl CodeSet {
+    /// The codes of a range, which may be empty.
+    pub(super) fn of(range: Range<u32>) -> CodeSet {
+        CodeSet { ranges: if range.is_empty() { Vec::new() } else { vec![range] }, bits: None }
+    }
+
+    /// The codes of these ranges, in any order.
+    pub(super) fn union(mut ranges: Vec<Range<u32>>) -> CodeSet {
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut joined: Vec<Range<u32>> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match joined.last_mut() {
+                Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+                _ => joined.push(range),
+            }
+        }
+        CodeSet { ranges: joined, bits: None }.with_bits()
+    }
+
+    /// The codes that are in both.
+    pub(super) fn intersection(&self, other: &CodeSet) -> CodeSet {
+        let mut both = Vec::new();
+        let (mut own, mut others) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
+        while let (Some(a), Some(b)) = (own.peek(), others.peek()) {
+            let common = a.start.max(b.start)..a.end.min(b.end);
+            if !common.is_empty() {
+                both.push(common);
+            }
+            if a.end < b.end {
+                own.next();
+            } else {
+                others.next();
+            }
+        }
+        CodeSet { ranges: both, bits: None }.with_bits()
+    }
+
+    /// The codes from 1 up to and without `end` that are not in it.
+    pub(super) fn opposite(&self, end: u32) -> CodeSet {
+        let mut from = 1;
+        let mut left = Vec::new();
+        for range in &self.ranges {
+            if from < range.start.min(end) {
+                left.push(from..range.start.min(end));
+            }
+            from = from.max(range.end);
+        }
+        if from < end {
+            left.push(from..end);
+        }
+        CodeSet { ranges: left, bits: None }.with_bits()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Whether it has every code of this range.
+    pub(super) fn covers(&self, range: &Range<u32>) -> bool {
+        range.is_empty()
+            || self.ranges.iter().any(|own| own.start <= range.start && range.end <= own.end)
+    }
+
+    pub(super) fn ranges(&self) -> &[Range<u32>] {
+        &self.ranges
+    }
+
+    /// How many codes it has.
+    pub(super) fn len(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
+    }
+
+    pub(super) fn contains(&self, code: Code) -> bool {
+        match &self.bits {
+            None => self.ranges.iter().any(|range| range.contains(&code.into())),
+            Some(bits) => {
+                let word = bits.get(usize::from(code) / 64).copied().unwrap_or(0);
+                word >> (code % 64) & 1 == 1
+            }
+        }
+    }
+
+    /// Tells every row below `rows` that has one of these codes, in order of row.
+    pub(super) fn each_row(&self, codes: &Codes, rows: usize, tell: &mut dyn FnMut(RowId)) {
+        let all = || (0..rows).filter_map(|row| RowId::try_from(row).ok());
+        match codes {
+            Codes::Same(code) if self.contains(*code) => all().for_each(tell),
+            Codes::Same(_) => {}
+            Codes::Bytes(codes) => {
+                // A byte has few values, so each is decided once.
+                let mut takes = [false; 256];
+                takes.iter_mut().zip(0..).for_each(|(takes, code)| *takes = self.contains(code));
+                let taken = |code: &u8| takes.get(usize::from(*code)).copied().unwrap_or(false);
+                let rows = codes.iter().zip(all()).filter(|(code, _)| taken(code));
+                rows.for_each(|(_, row)| tell(row));
+            }
+            Codes::Words(codes) => match (self.ranges.as_slice(), &self.bits) {
+                ([range], None) => {
+                    let (start, length) = (range.start, range.end - range.start);
+                    let is_in = |code: &Code| u32::from(*code).wrapping_sub(start) < length;
+                    let rows = codes.iter().zip(all()).filter(|(code, _)| is_in(code));
+                    rows.for_each(|(_, row)| tell(row));
+                }
+                _ => {
+                    let rows = codes.iter().zip(all()).filter(|(code, _)| self.contains(**code));
+                    rows.for_each(|(_, row)| tell(row));
+                }
+            },
+            Codes::Sparse { rows: set, codes } if !self.contains(0) => {
+                let rows = set.iter().zip(codes).filter(|(_, code)| self.contains(**code));
+                rows.for_each(|(row, _)| tell(*row));
+            }
+            Codes::Ascending | Codes::Sparse { .. } => {
+                all().filter(|row| self.contains(codes.get(*row))).for_each(tell);
+            }
+        }
+    }
+
+    fn with_bits(mut self) -> CodeSet {
+        if self.ranges.len() > FEW {
+            let end = self.ranges.last().map_or(0, |range| range.end as usize);
+            let mut bits = vec![0_u64; end.div_ceil(64)];
+            for code in self.ranges.iter().flat_map(Clone::clone) {
+                if let Some(word) = bits.get_mut(code as usize / 64) {
+                    *word |= 1 << (code % 64);
+                }
+            }
+            self.bits = Some(bits.into());
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set_of(codes: &BTreeSet<u32>) -> CodeSet {
+        CodeSet::union(codes.iter().map(|code| *code..code + 1).collect())
+    }
+
+    fn codes_of(set: &CodeSet) -> BTreeSet<u32> {
+        (0..=200_u16).filter(|code| set.contains(*code)).map(u32::from).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn sets_of_codes_are_sets(
+            one in btree_set(0..60_u32, 0..40),
+            other in btree_set(0..60_u32, 0..40),
+            end in 1..80_u32,
+            rows in vec(0..60_u16, 1..200),
+            base in prop_oneof![Just(0_u16), Just(300)],
+        ) {
+            let (a, b) = (set_of(&one), set_of(&other));
+            prop_assert_eq!(codes_of(&a), one.clone());
+            prop_assert_eq!(a.len(), one.len());
+            let both: BTreeSet<u32> = one.intersection(&other).copied().collect();
+            prop_assert_eq!(codes_of(&a.intersection(&b)), both);
+            let either = [a.ranges(), b.ranges()].concat();
+            prop_assert_eq!(codes_of(&CodeSet::union(either)), one.union(&other).copied().collect());
+            let left: BTreeSet<u32> = (1..end).filter(|code| !one.contains(code)).collect();
+            prop_assert_eq!(codes_of(&a.opposite(end)), left);
+
+            let shifted = CodeSet::union(one.iter().map(|c| (*c + u32::from(base))..(*c + u32::from(base) + 1)).collect());
+            let codes: Vec<Code> = rows.iter().map(|code| code + base).collect();
+            let packed = Codes::build(&codes);
+            let mut got = Vec::new();
+            shifted.each_row(&packed, codes.len(), &mut |row| got.push(row));
+            let expected: Vec<RowId> = codes.iter().zip(0..)
+                .filter(|(code, _)| shifted.contains(**code)).map(|(_, row)| row).collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+}

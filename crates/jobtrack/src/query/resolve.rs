@@ -1,0 +1,703 @@
+//! From a filter to sets of codes of one segment.
+//!
+//! A test is asked of a column's distinct values, never of its rows: what is left of it is a set of
+//! codes. Cheap tests go first, and where they leave nothing, or everything, the others are not
+//! asked. A wildcard is left [lazy](Lazy) at first: whoever visits few rows asks it of the values of
+//! those alone.
+
+use std::cell::{Cell, RefCell};
+
+use super::code_set::CodeSet;
+use super::expr::{Expr, Join, Node};
+use super::meter::Meter;
+use super::term::{Comparison, Term, Test};
+use crate::field::{Field, FieldType, ValueRef};
+use crate::table::{Code, Column, RowId, Segment, TextTest, Values};
+
+/// A filter as it is asked of one segment after the other.
+#[derive(Debug)]
+pub(super) struct Filter<'q> {
+    root: Part<'q>,
+    /// Of each wildcard how many values were asked in all segments so far, and how many passed.
+    asked: Vec<Cell<Asked>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    values: u64,
+    passed: u64,
+}
+
+#[derive(Debug)]
+enum Part<'q> {
+    Everything,
+    Nothing,
+    /// The test, and the number of the wildcard if it is one.
+    Test(&'q Term, Option<usize>),
+    Group(Join, Vec<Part<'q>>),
+}
+
+impl<'q> Filter<'q> {
+    pub(super) fn new(expr: &'q Expr) -> Filter<'q> {
+        let mut wildcards = 0;
+        let root = Part::new(expr.node(), &mut wildcards);
+        Filter { root, asked: vec![Cell::default(); wildcards] }
+    }
+
+    /// What the filter asks of this segment.
+    pub(super) fn resolve<'a>(&'a self, segment: &'a Segment) -> Resolved<'a> {
+        let mut resolved = Resolved { states: None, tests: Vec::new(), rows: segment.len() };
+        let tests = match self.part(&self.root, segment) {
+            Tests::All => Vec::new(),
+            Tests::And(tests) => tests,
+            tests => vec![tests],
+        };
+        for test in tests {
+            match test {
+                Tests::Codes(test) if *test.field == Field::State => resolved.states = Some(test),
+                test => resolved.tests.push(test),
+            }
+        }
+        resolved
+    }
+
+    fn part<'a>(&'a self, part: &'a Part<'q>, segment: &'a Segment) -> Tests<'a> {
+        match part {
+            Part::Everything => Tests::All,
+            Part::Nothing => Tests::None,
+            Part::Test(term, wildcard) => {
+                let asked = wildcard.and_then(|number| self.asked.get(number));
+                resolve_term(term, asked, segment)
+            }
+            Part::Group(join, parts) => self.group(*join, parts, segment),
+        }
+    }
+
+    fn group<'a>(&'a self, join: Join, parts: &'a [Part<'q>], segment: &'a Segment) -> Tests<'a> {
+        let is_and = join == Join::And;
+        let mut tests: Vec<Tests<'a>> = Vec::new();
+        // Sets of one column become one set; of an OR all at once, since there may be a thousand.
+        let mut columns: Vec<(CodeTest<'a>, Vec<std::ops::Range<u32>>)> = Vec::new();
+        for part in parts {
+            match self.part(part, segment) {
+                Tests::All if is_and => {}
+                Tests::None if !is_and => {}
+                Tests::All => return Tests::All,
+                Tests::None => return Tests::None,
+                Tests::Codes(test) => {
+                    let same = |(own, _): &&mut (CodeTest<'a>, _)| own.field == test.field;
+                    match columns.iter_mut().find(same) {
+                        Some((own, _)) if is_and => {
+                            own.codes = own.codes.intersection(&test.codes);
+                            if own.codes.is_empty() {
+                                return Tests::None;
+                            }
+                        }
+                        Some((_, ranges)) => ranges.extend_from_slice(test.codes.ranges()),
+                        None => {
+                            let ranges = test.codes.ranges().to_vec();
+                            columns.push((test, ranges));
+                        }
+                    }
+                }
+                test => tests.push(test),
+            }
+        }
+        for (test, ranges) in columns {
+            let codes = if is_and { test.codes } else { CodeSet::union(ranges) };
+            match CodeTest::of(test.field, test.column, codes, segment.len()) {
+                Tests::All if !is_and => return Tests::All,
+                Tests::All => {}
+                test => tests.push(test),
+            }
+        }
+        match tests.len() {
+            0 if is_and => Tests::All,
+            0 => Tests::None,
+            1 => tests.pop().unwrap_or(Tests::All),
+            _ if is_and => Tests::And(tests),
+            _ => Tests::Or(tests),
+        }
+    }
+}
+
+impl<'q> Part<'q> {
+    fn new(node: &'q Node, wildcards: &mut usize) -> Part<'q> {
+        match node {
+            Node::Everything => Part::Everything,
+            Node::Nothing | Node::TooLarge(_) => Part::Nothing,
+            Node::Test(term) => {
+                let wildcard = is_wildcard(term).then(|| {
+                    *wildcards += 1;
+                    *wildcards - 1
+                });
+                Part::Test(term, wildcard)
+            }
+            Node::Group(join, parts) => {
+                let mut parts: Vec<_> =
+                    parts.iter().map(|part| Part::new(part, wildcards)).collect();
+                parts.sort_by_key(Part::price);
+                Part::Group(*join, parts)
+            }
+        }
+    }
+
+    /// What resolving costs, roughly: what is cheap is asked first.
+    fn price(&self) -> usize {
+        match self {
+            Part::Everything | Part::Nothing => 0,
+            Part::Test(_, wildcard) => 1 + 1_000 * usize::from(wildcard.is_some()),
+            Part::Group(_, parts) => parts.iter().map(Part::price).sum(),
+        }
+    }
+}
+
+/// Whether a test has to be asked of the values one by one.
+fn is_wildcard(term: &Term) -> bool {
+    match &term.test {
+        Test::Like(pattern) if is_text(&term.field) => !pattern.is_plain() && !pattern.is_prefix(),
+        Test::Like(_) => !matches!(term.field.field_type(), FieldType::Word(_) | FieldType::Bool),
+        _ => false,
+    }
+}
+
+fn is_text(field: &Field) -> bool {
+    matches!(field.field_type(), FieldType::Text)
+}
+
+/// What a filter asks of one segment: all of these.
+#[derive(Debug)]
+pub(super) struct Resolved<'a> {
+    /// Of the state; kept apart, since some orders are parted by it.
+    pub(super) states: Option<CodeTest<'a>>,
+    pub(super) tests: Vec<Tests<'a>>,
+    rows: usize,
+}
+
+/// What is asked of the rows of one segment.
+#[derive(Debug)]
+pub(super) enum Tests<'a> {
+    All,
+    None,
+    Codes(CodeTest<'a>),
+    /// Of a list: these rows pass.
+    Rows(Bits),
+    Lazy(Lazy<'a>),
+    And(Vec<Tests<'a>>),
+    Or(Vec<Tests<'a>>),
+}
+
+/// The rows whose code in a column is one of these.
+#[derive(Debug)]
+pub(super) struct CodeTest<'a> {
+    pub(super) field: &'a Field,
+    pub(super) column: &'a Column,
+    pub(super) codes: CodeSet,
+    /// How many rows that are: exactly, unless there are very many ranges.
+    pub(super) count: usize,
+}
+
+impl<'a> CodeTest<'a> {
+    /// The test for these codes, if it is one at all.
+    fn of(field: &'a Field, column: &'a Column, codes: CodeSet, rows: usize) -> Tests<'a> {
+        let end = column.end_code();
+        let every = if column.set() == rows { 1..end } else { 0..end };
+        if codes.covers(&every) {
+            return Tests::All;
+        }
+        if codes.is_empty() || (codes.covers(&(0..1)) && codes.len() == 1 && column.set() == rows) {
+            return Tests::None;
+        }
+        let count = count_rows(column, &codes, rows);
+        Tests::Codes(CodeTest { field, column, codes, count })
+    }
+
+    pub(super) fn passes(&self, row: RowId) -> bool {
+        self.codes.contains(self.column.code(row))
+    }
+}
+
+/// Ranges whose rows are counted one range after the other; more are estimated by their codes.
+const COUNTED_RANGES: usize = if cfg!(test) { 3 } else { 64 };
+
+fn count_rows(column: &Column, codes: &CodeSet, rows: usize) -> usize {
+    if codes.ranges().len() > COUNTED_RANGES {
+        let share = codes.len() * column.set();
+        return (share / column.values().len().max(1)).clamp(1, rows);
+    }
+    exact_count(column, codes, rows)
+}
+
+/// How many rows have one of these codes.
+pub(super) fn exact_count(column: &Column, codes: &CodeSet, rows: usize) -> usize {
+    let of_range = |range: &std::ops::Range<u32>| {
+        let unset = if range.start == 0 { rows - column.set() } else { 0 };
+        unset + column.count_of(&(range.start.max(1)..range.end))
+    };
+    codes.ranges().iter().map(of_range).sum()
+}
+
+impl Resolved<'_> {
+    /// Whether no row can pass.
+    pub(super) fn is_none(&self) -> bool {
+        self.tests.iter().any(|test| matches!(test, Tests::None))
+    }
+
+    /// Whether every row passes.
+    pub(super) fn is_all(&self) -> bool {
+        self.states.is_none() && self.tests.is_empty()
+    }
+
+    /// Whether the row passes; `knows_state` if its state is known to.
+    pub(super) fn passes(&self, row: RowId, knows_state: bool) -> bool {
+        (knows_state || self.states.as_ref().is_none_or(|states| states.passes(row)))
+            && self.tests.iter().all(|test| test.passes(row))
+    }
+
+    /// How many rows pass, by estimate: exactly for a single test that is resolved.
+    pub(super) fn estimate(&self) -> f64 {
+        let rows = float(self.rows);
+        let states = self.states.as_ref().map_or(rows, |states| float(states.count));
+        let others = self.tests.iter().map(|test| test.estimate(self.rows) / rows);
+        states * others.product::<f64>()
+    }
+
+    /// Resolves what is still lazy.
+    pub(super) fn settle(&mut self, meter: &Meter<'_>) {
+        let rows = self.rows;
+        for test in std::mem::take(&mut self.tests) {
+            match test.settled(rows, meter) {
+                Tests::All => {}
+                Tests::None => {
+                    self.tests = vec![Tests::None];
+                    return;
+                }
+                test => self.tests.push(test),
+            }
+        }
+    }
+
+    /// Whether something is still lazy.
+    pub(super) fn is_lazy(&self) -> bool {
+        self.tests.iter().any(Tests::is_lazy)
+    }
+
+    /// How many values the lazy tests would have to be asked of.
+    pub(super) fn lazy_values(&self) -> usize {
+        self.tests.iter().map(Tests::lazy_values).sum()
+    }
+}
+
+impl<'a> Tests<'a> {
+    pub(super) fn passes(&self, row: RowId) -> bool {
+        match self {
+            Tests::All => true,
+            Tests::None => false,
+            Tests::Codes(test) => test.passes(row),
+            Tests::Rows(bits) => bits.contains(row),
+            Tests::Lazy(lazy) => lazy.passes(row),
+            Tests::And(tests) => tests.iter().all(|test| test.passes(row)),
+            Tests::Or(tests) => tests.iter().any(|test| test.passes(row)),
+        }
+    }
+
+    fn estimate(&self, rows: usize) -> f64 {
+        let all = float(rows);
+        match self {
+            Tests::All => all,
+            Tests::None => 0.0,
+            Tests::Codes(test) => float(test.count),
+            Tests::Rows(bits) => float(bits.len),
+            Tests::Lazy(lazy) => lazy.estimate(),
+            Tests::And(tests) => {
+                all * tests.iter().map(|test| test.estimate(rows) / all).product::<f64>()
+            }
+            Tests::Or(tests) => {
+                let fail = tests.iter().map(|test| 1.0 - test.estimate(rows) / all);
+                all * (1.0 - fail.product::<f64>())
+            }
+        }
+    }
+
+    /// How many rows have to be gone through to find those that pass.
+    pub(super) fn reads(&self, rows: usize) -> usize {
+        match self {
+            Tests::All => rows,
+            Tests::None => 0,
+            Tests::Codes(test) => test.count,
+            Tests::Rows(bits) => bits.len,
+            Tests::Lazy(lazy) => lazy.column.set(),
+            Tests::And(tests) => tests.iter().map(|test| test.reads(rows)).min().unwrap_or(rows),
+            Tests::Or(tests) => tests.iter().map(|test| test.reads(rows)).sum::<usize>().min(rows),
+        }
+    }
+
+    fn is_lazy(&self) -> bool {
+        match self {
+            Tests::Lazy(_) => true,
+            Tests::And(tests) | Tests::Or(tests) => tests.iter().any(Tests::is_lazy),
+            _ => false,
+        }
+    }
+
+    fn lazy_values(&self) -> usize {
+        match self {
+            Tests::Lazy(lazy) => lazy.column.values().len(),
+            Tests::And(tests) | Tests::Or(tests) => tests.iter().map(Tests::lazy_values).sum(),
+            _ => 0,
+        }
+    }
+
+    fn settled(self, rows: usize, meter: &Meter<'_>) -> Tests<'a> {
+        match self {
+            Tests::Lazy(lazy) => {
+                let codes = lazy.resolve(meter);
+                CodeTest::of(&lazy.term.field, lazy.column, codes, rows)
+            }
+            Tests::And(tests) => {
+                let mut left = Vec::new();
+                for test in tests {
+                    match test.settled(rows, meter) {
+                        Tests::None => return Tests::None,
+                        Tests::All => {}
+                        test => left.push(test),
+                    }
+                }
+                if left.is_empty() { Tests::All } else { Tests::And(left) }
+            }
+            Tests::Or(tests) => {
+                let mut left = Vec::new();
+                for test in tests {
+                    match test.settled(rows, meter) {
+                        Tests::All => return Tests::All,
+                        Tests::None => {}
+                        test => left.push(test),
+                    }
+                }
+                if left.is_empty() { Tests::None } else { Tests::Or(left) }
+            }
+            test => test,
+        }
+    }
+
+    /// Tells rows among which are all that pass, each once; they are still to be tested.
+    pub(super) fn each_candidate(&self, rows: usize, tell: &mut dyn FnMut(RowId)) {
+        match self {
+            Tests::All => (0..rows).filter_map(|row| RowId::try_from(row).ok()).for_each(tell),
+            Tests::None => {}
+            Tests::Codes(test) => each_of_codes(test, rows, tell),
+            Tests::Rows(bits) => bits.iter().for_each(tell),
+            Tests::Lazy(lazy) => {
+                let every = CodeSet::of(1..lazy.column.end_code());
+                every.each_row(lazy.column.codes(), rows, tell);
+            }
+            Tests::And(tests) => {
+                if let Some(least) = tests.iter().min_by_key(|test| test.reads(rows)) {
+                    least.each_candidate(rows, tell);
+                }
+            }
+            Tests::Or(tests) => {
+                let mut bits = Bits::none(rows);
+                for test in tests {
+                    test.each_candidate(rows, &mut |row| {
+                        bits.insert(row);
+                    });
+                }
+                bits.iter().for_each(tell);
+            }
+        }
+    }
+}
+
+/// Where so many rows of a range are more than one in this of all, the codes are read in turn: that
+/// is quicker than finding the rows of each range.
+const READ_IN_TURN: usize = 8;
+
+fn each_of_codes(test: &CodeTest<'_>, rows: usize, tell: &mut dyn FnMut(RowId)) {
+    let has_unset = test.codes.contains(0);
+    let seeks = test.codes.ranges().len() * 64 + test.count;
+    if has_unset || seeks * READ_IN_TURN > rows * 4 {
+        return test.codes.each_row(test.column.codes(), rows, tell);
+    }
+    for run in test.column.runs() {
+        for range in test.codes.ranges() {
+            test.column.rows_of(run, range.clone()).iter().for_each(&mut *tell);
+        }
+    }
+}
+
+/// A wildcard that is asked of the values that turn up, each once.
+pub(super) struct Lazy<'a> {
+    term: &'a Term,
+    column: &'a Column,
+    /// Of each code whether it passes, once that is known: 0 is not yet, 1 no, 2 yes.
+    known: RefCell<Vec<u8>>,
+    text: RefCell<String>,
+    asked: &'a Cell<Asked>,
+}
+
+/// What share of values is taken to pass a wildcard of which nothing is known.
+const UNKNOWN_SHARE: f64 = 0.1;
+
+impl<'a> Lazy<'a> {
+    pub(super) fn field(&self) -> &'a Field {
+        &self.term.field
+    }
+
+    fn passes(&self, row: RowId) -> bool {
+        let code = self.column.code(row);
+        if code == 0 {
+            return false;
+        }
+        let mut known = self.known.borrow_mut();
+        if known.is_empty() {
+            known.resize(self.column.end_code() as usize, 0);
+        }
+        let Some(known) = known.get_mut(usize::from(code)) else { return false };
+        if *known == 0 {
+            let passes = self.ask(code);
+            self.count(1, u64::from(passes));
+            *known = 1 + u8::from(passes);
+        }
+        *known == 2
+    }
+
+    fn ask(&self, code: Code) -> bool {
+        let mut text = self.text.borrow_mut();
+        let value = self.column.value(self.term.field.field_type(), code, &mut text);
+        value.is_some_and(|value| self.term.passes(value))
+    }
+
+    fn count(&self, values: u64, passed: u64) {
+        let before = self.asked.get();
+        let after = Asked { values: before.values + values, passed: before.passed + passed };
+        self.asked.set(after);
+    }
+
+    /// The share of rows that pass, as far as other values and segments tell.
+    fn estimate(&self) -> f64 {
+        /// So many values as if of the unknown share, so that a few do not decide.
+        const PRIOR: f64 = 10.0;
+        let Asked { values, passed } = self.asked.get();
+        #[allow(clippy::cast_precision_loss)] // An estimate.
+        let share = (passed as f64 + UNKNOWN_SHARE * PRIOR) / (values as f64 + PRIOR);
+        share * float(self.column.set())
+    }
+
+    fn resolve(&self, meter: &Meter<'_>) -> CodeSet {
+        let passed = match self.column.values() {
+            Values::Texts(texts) if is_text(&self.term.field) => {
+                let Test::Like(pattern) = &self.term.test else { return CodeSet::default() };
+                let literals: Vec<&str> = pattern.literals().collect();
+                let prefix = literals.first().copied().unwrap_or_default();
+                let passes = |text: &str| meter.read(1) && pattern.matches(text);
+                let test = TextTest {
+                    prefix,
+                    is_pattern: true,
+                    is_open: literals.last().is_some_and(|last| last.is_empty()),
+                    literals: literals.into_iter().filter(|literal| !literal.is_empty()).collect(),
+                    passes: &passes,
+                };
+                let mut ranges = Vec::new();
+                texts.matching(&test, &mut |range| {
+                    let code = |index: usize| u32::try_from(index).unwrap_or(u32::MAX) + 1;
+                    ranges.push(code(range.start)..code(range.end));
+                });
+                CodeSet::union(ranges)
+            }
+            _ => {
+                let mut ranges = Vec::new();
+                let end = Code::try_from(self.column.end_code()).unwrap_or(Code::MAX);
+                let plain = Term { is_negated: false, ..self.term.clone() };
+                let mut text = String::new();
+                for code in 1..end {
+                    if !meter.read(1) {
+                        break;
+                    }
+                    let value = self.column.value(plain.field.field_type(), code, &mut text);
+                    if value.is_some_and(|value| plain.passes(value)) {
+                        ranges.push(u32::from(code)..u32::from(code) + 1);
+                    }
+                }
+                CodeSet::union(ranges)
+            }
+        };
+        let end = self.column.end_code();
+        let codes = if self.term.is_negated { passed.opposite(end) } else { passed };
+        self.count(u64::from(end) - 1, codes.len() as u64);
+        codes
+    }
+}
+
+impl std::fmt::Debug for Lazy<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lazy").field("term", &self.term).finish_non_exhaustive()
+    }
+}
+
+fn resolve_term<'a>(
+    term: &'a Term,
+    asked: Option<&'a Cell<Asked>>,
+    segment: &'a Segment,
+) -> Tests<'a> {
+    if term.field.is_list() {
+        return resolve_list(term, segment);
+    }
+    let Some(column) = segment.column(&term.field) else {
+        // No row has this label.
+        let passes = matches!(term.test, Test::Null) && !term.is_negated;
+        return if passes { Tests::All } else { Tests::None };
+    };
+    if let Some(asked) = asked {
+        if column.set() == 0 {
+            return Tests::None;
+        }
+        let (known, text) = (RefCell::default(), RefCell::default());
+        return Tests::Lazy(Lazy { term, column, known, text, asked });
+    }
+    let end = column.end_code();
+    let plain = match &term.test {
+        Test::Null => {
+            let codes = CodeSet::of(if term.is_negated { 1..end } else { 0..1 });
+            return CodeTest::of(&term.field, column, codes, segment.len());
+        }
+        Test::Compare(how, value) => {
+            let place = column.place(&value.borrowed());
+            let after = place.code + u32::from(place.is_there);
+            CodeSet::of(match how {
+                Comparison::Equal => place.code..after,
+                Comparison::Less => 1..place.code,
+                Comparison::AtMost => 1..after,
+                Comparison::Greater => after..end,
+                Comparison::AtLeast => place.code..end,
+            })
+        }
+        Test::Within(low, high) => {
+            let high = column.place(&high.borrowed());
+            let low = column.place(&low.borrowed()).code;
+            CodeSet::of(low..(high.code + u32::from(high.is_there)).max(low))
+        }
+        Test::Like(pattern) if is_text(&term.field) => {
+            let literal = pattern.literals().next().unwrap_or_default();
+            let place = column.place(&ValueRef::Text(literal));
+            CodeSet::of(if pattern.is_plain() {
+                place.code..place.code + u32::from(place.is_there)
+            } else {
+                let after = after_prefix(literal);
+                place.code..after.map_or(end, |text| column.place(&ValueRef::Text(&text)).code)
+            })
+        }
+        // Of the few words, and of true and false, each is asked.
+        Test::Like(_) => {
+            let mut text = String::new();
+            let end = Code::try_from(end).unwrap_or(Code::MAX);
+            let mut passes = |code: Code| {
+                let value = column.value(term.field.field_type(), code, &mut text);
+                value.is_some_and(|value| term.test.passes(value))
+            };
+            let passed = (1..end).filter(|code| passes(*code));
+            CodeSet::union(passed.map(|code| u32::from(code)..u32::from(code) + 1).collect())
+        }
+    };
+    let codes = if term.is_negated { plain.opposite(end) } else { plain };
+    CodeTest::of(&term.field, column, codes, segment.len())
+}
+
+/// The least text that comes after every text that begins so; None if there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        // The code points above U+D7FF that are no characters are left out by the range itself.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
+}
+
+fn resolve_list<'a>(term: &'a Term, segment: &'a Segment) -> Tests<'a> {
+    let mut bits = Bits::none(segment.len());
+    let mut set = Bits::none(segment.len());
+    for (row, arguments) in segment.arguments() {
+        let mut passes = false;
+        for argument in arguments {
+            let text = match term.field {
+                Field::ErrorArgumentsCode => &argument.code,
+                _ => &argument.message,
+            };
+            if !text.is_empty() {
+                set.insert(*row);
+                passes |= term.test.passes(ValueRef::Text(text));
+            }
+        }
+        if passes {
+            bits.insert(*row);
+        }
+    }
+    let bits = match (&term.test, term.is_negated) {
+        (Test::Null, true) => set,
+        (Test::Null, false) => set.opposite(segment.len()),
+        // Of a list, the opposite of "any element is x" is "none is".
+        (_, true) => set.without(&bits),
+        (_, false) => bits,
+    };
+    if bits.len == 0 {
+        return Tests::None;
+    }
+    if bits.len == segment.len() { Tests::All } else { Tests::Rows(bits) }
+}
+
+/// A set of rows.
+#[derive(Debug, Clone)]
+pub(super) struct Bits {
+    words: Box<[u64]>,
+    pub(super) len: usize,
+}
+
+impl Bits {
+    pub(super) fn none(rows: usize) -> Bits {
+        Bits { words: vec![0; rows.div_ceil(64)].into(), len: 0 }
+    }
+
+    pub(super) fn insert(&mut self, row: RowId) {
+        let Some(word) = self.words.get_mut(usize::from(row) / 64) else { return };
+        let bit = 1 << (row % 64);
+        self.len += usize::from(*word & bit == 0);
+        *word |= bit;
+    }
+
+    pub(super) fn contains(&self, row: RowId) -> bool {
+        self.words.get(usize::from(row) / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = RowId> + '_ {
+        self.words.iter().zip((0..).step_by(64)).flat_map(|(word, first): (&u64, u32)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.checked_sub(1)?;
+                RowId::try_from(first + bit).ok()
+            })
+        })
+    }
+
+    fn opposite(&self, rows: usize) -> Bits {
+        let mut bits = Bits::none(rows);
+        let all = (0..rows).filter_map(|row| RowId::try_from(row).ok());
+        all.filter(|row| !self.contains(*row)).for_each(|row| bits.insert(row));
+        bits
+    }
+
+    fn without(&self, other: &Bits) -> Bits {
+        let mut bits = Bits::none(self.words.len() * 64);
+        self.iter().filter(|row| !other.contains(*row)).for_each(|row| bits.insert(row));
+        bits
+    }
+}
+
+/// A number of rows for an estimate.
+pub(super) fn float(rows: usize) -> f64 {
+    // A segment's rows and codes fit 16 bits.
+    f64::from(u32::try_from(rows).unwrap_or(u32::MAX))
+}
