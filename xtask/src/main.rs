@@ -15,6 +15,7 @@ mod shell;
 mod steps;
 mod test;
 mod tools;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,10 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
                                      memory per job and changes per second, measured in release
   compare [--jobs N,...] [--classes TEXT,...] [--seconds S] [--json] [--plot DIR]
                                      jobtrack beside SQLite: queries, changes, memory (--help tells)
+  torture [--only NAME] [--minutes N] [--seed N] [--write FILE]
+                                     power cuts, failing disks, killed processes, damage, for every
+                                     store, at length (--help tells)
+  wear                               bytes written to the disk over one job's life, by store
   deny                               licences, sources and bans of all dependencies (deny.toml)
   help                               this text
 ";
@@ -42,6 +47,8 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::campaign(&rest),
         Some("figures") => figures::figures(&rest),
         Some("compare") => compare::compare(&rest),
+        Some("torture") => torture::torture(&rest),
+        Some("wear") => torture::wear(&rest),
         Some("deny") => deny(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

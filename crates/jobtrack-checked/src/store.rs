@@ -4,7 +4,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +90,7 @@ impl<E: Engine> CheckedStore<E> {
     /// that nothing was ever stored in it.
     fn create(folder: &Folder, place: &Place, options: &E::Options) -> Result<(E, Seal)> {
         match fs::remove_dir_all(&place.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Folder::refusal("remove", &place.path, error));
             }
             _ => {}
@@ -102,6 +103,9 @@ impl<E: Engine> CheckedStore<E> {
             engine.write(vec![(SEAL_KEY.to_vec(), Some(seal.to_bytes()))], true)?;
             Ok(engine)
         })?;
+        // Engines sync their files, and not every name that leads to them. After a power cut the
+        // label would speak of a store that is not there.
+        sync_tree(&place.path).map_err(|error| place.refusal("sync", &place.path, error))?;
         folder.sync()?;
         Label { store: place.store, floor: Some(0) }.write(folder, E::NAME)?;
         Ok((engine, seal))
@@ -358,6 +362,31 @@ fn caught<T>(
         let error = place.damaged(format!("its library gave up: {text}"));
         (panic, error)
     })
+}
+
+/// Makes every file under the folder durable, and every name.
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_tree(&path)?;
+        } else {
+            // For writing, since Windows syncs nothing else.
+            OpenOptions::new().write(true).open(&path)?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened as a file, and its names are the file system's affair.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn hex(key: &[u8]) -> String {

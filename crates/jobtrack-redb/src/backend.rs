@@ -21,7 +21,6 @@ pub(crate) struct Seam {
 }
 
 impl Seam {
-    #[cfg(test)]
     pub(crate) fn around(
         wrap: impl Fn(FileBackend) -> Box<dyn StorageBackend> + Send + Sync + 'static,
     ) -> Seam {

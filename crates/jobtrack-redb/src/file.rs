@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::fs::OpenOptions;
 
 use jobtrack::store::{Batch, Durability, Expectation, Folder, Record, Space};
 use jobtrack::{Error, ErrorKind, Result};
 use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    TableError, WriteTransaction,
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, Table,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::backend::Seam;
@@ -74,21 +73,18 @@ pub(crate) fn create(folder: &Folder, seam: &Seam) -> Result<()> {
 
 /// Opens the file, checks it, and tells the number of the last commit.
 pub(crate) fn open(folder: &Folder, seam: &Seam, cache_bytes: usize) -> Result<(Database, u64)> {
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .open(folder.data_path())
         .map_err(|error| folder.error("open", error))?;
-    inspect(folder, &mut file)?;
     let failed = |error: redb::Error| refusal(folder, "open", error);
-    let database = seam
-        .backend(file)
-        .and_then(|backend| {
-            Builder::new()
-                .set_cache_size(cache_bytes)
-                .set_check_integrity_on_open(true)
-                .create_with_backend(backend)
-        })
+    let backend = seam.backend(file).map_err(|error| failed(error.into()))?;
+    inspect(folder, &backend)?;
+    let database = Builder::new()
+        .set_cache_size(cache_bytes)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)
         .map_err(|error| failed(error.into()))?;
     let snapshot = database.begin_read().map_err(|error| failed(error.into()))?;
     let last = last_commit(folder, &snapshot)?;
@@ -222,11 +218,15 @@ impl<'t> Tables<'t> {
 }
 
 /// Refuses by name what redb would only call corrupted, or would make into an empty database.
-fn inspect(folder: &Folder, file: &mut File) -> Result<()> {
+fn inspect(folder: &Folder, file: &impl StorageBackend) -> Result<()> {
     // redb's header: nine bytes of magic, a byte whose lowest bit tells which of two commit slots
     // is current, and at 64 and 192 the slots, each beginning with the version of the format.
-    let mut header = Vec::new();
-    file.take(193).read_to_end(&mut header).map_err(|error| folder.error("read", error))?;
+    let read = || {
+        let mut header = vec![0; usize::try_from(file.len()?.min(193)).unwrap_or(0)];
+        file.read(0, &mut header)?;
+        Ok(header)
+    };
+    let header: Vec<u8> = read().map_err(|error| folder.error("read", error))?;
     if header.is_empty() {
         return Err(with_path(folder, ErrorKind::StoreDamaged, "is damaged", &"it is empty"));
     }

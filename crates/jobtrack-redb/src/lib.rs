@@ -44,7 +44,8 @@ use std::sync::Arc;
 use jobtrack::store::{Batch, CommitError, Durability, Folder, Record, Space, Store, Visit};
 use jobtrack::{Clock, Error, ErrorKind, Result, SystemClock};
 use parking_lot::{Mutex, RwLock};
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::backends::FileBackend;
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
 use crate::backend::Seam;
 use crate::file::{Setback, decode, space_table};
@@ -127,6 +128,19 @@ impl RedbStore {
     /// As [`open`](RedbStore::open).
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<RedbStore> {
         Self::open_through(path.as_ref(), options, Seam::default())
+    }
+
+    /// Opens the store with something between redb and its file: a disk that fails, or is none.
+    ///
+    /// For jobtrack's own tests. It is hidden since redb's types are no part of what this crate
+    /// promises.
+    #[doc(hidden)]
+    pub fn open_wrapped(
+        path: impl AsRef<Path>,
+        options: &Options,
+        wrap: impl Fn(FileBackend) -> Box<dyn StorageBackend> + Send + Sync + 'static,
+    ) -> Result<RedbStore> {
+        Self::open_through(path.as_ref(), options, Seam::around(wrap))
     }
 
     fn open_through(path: &Path, options: &Options, seam: Seam) -> Result<RedbStore> {

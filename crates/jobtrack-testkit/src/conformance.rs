@@ -1,8 +1,9 @@
 //! One test for each promise of the [`Store`] contract.
 //!
 //! A backend adopts them all with one line, [`store_conformance!`](crate::store_conformance), and
-//! an expression that gives a [`Harness`] around a new, empty place for a store. What happens to
-//! a store whose machine fails is not tested here: no test can cut the power of any store.
+//! an expression that gives a [`Harness`] around a new, empty place for a store. A harness that can
+//! break the disk beneath its store has that tested as well. What happens to a store whose machine
+//! fails is not tested here: no test can cut the power of any store.
 
 // Test code that is not compiled as a test: to fail is how it speaks.
 #![allow(clippy::expect_used, clippy::panic)]
@@ -14,6 +15,12 @@ use std::thread;
 use jobtrack::store::{Batch, CommitError, Durability, Expectation, Record, Space, Store, Write};
 use jobtrack::{Error, ErrorKind, Result};
 use uuid::Uuid;
+
+use crate::DiskFault;
+pub use crate::conformance_faults::{
+    a_commit_that_failed_has_written_nothing,
+    an_unknown_outcome_ends_all_commits_until_it_is_opened_again,
+};
 
 /// Makes the tests of this module, each under its own name, for one kind of store.
 ///
@@ -53,6 +60,8 @@ macro_rules! store_conformance {
             keys_may_be_64_bytes_of_any_kind
             many_records_fit_into_one_commit
             reads_go_on_beside_commits_and_see_them_whole
+            a_commit_that_failed_has_written_nothing
+            an_unknown_outcome_ends_all_commits_until_it_is_opened_again
         }
     };
     (@tests $harness:expr => $($name:ident)+) => {
@@ -73,6 +82,16 @@ pub trait Harness {
     ///
     /// Those of the store; the tests take any for a failure.
     fn open(&self) -> Result<Box<dyn Store>>;
+
+    /// Lets the n-th operation of the disk from now on fail (1 is the next), and all after it if it
+    /// is lasting. False if this harness has no hand in its disk; then nothing is tested of it.
+    fn break_disk(&self, n: u64, is_lasting: bool, fault: DiskFault) -> bool {
+        let _ = (n, is_lasting, fault);
+        false
+    }
+
+    /// The disk is well again. What it has lost stays lost.
+    fn mend_disk(&self) {}
 }
 
 impl<F: Fn() -> Result<Box<dyn Store>>> Harness for F {

@@ -77,44 +77,95 @@ impl fmt::Display for Found {
 
 /// Damages a store in about so many places, spread evenly; panics where damage is read silently.
 pub fn check(open: &Open<'_>, stop: Stop, places: usize) -> Found {
+    let subject = Subject::new(open, stop);
     let parent = tempfile::tempdir().expect("a folder");
-    let folder = parent.path().join("data");
-    // In two openings, since some engines tidy up at the next one only.
-    let store = open(&folder).expect("a new store");
-    fill(&*store, 0..COMMITS / 2);
-    drop(store);
-    let store = open(&folder).expect("the store");
-    fill(&*store, COMMITS / 2..COMMITS);
-    let image = match stop {
-        Stop::Killed => Image::take_at_rest(&folder),
-        Stop::Clean => {
-            drop(store);
-            drop(open(&folder).expect("the store"));
-            Image::take(&folder)
-        }
-    };
-    let folder = parent.path().join("damaged");
-    image.put(&folder);
-    let whole = content(open, &folder).expect("a store that is not damaged");
-    assert_eq!(whole.commit, u64::from(COMMITS));
-
     let mut found = Found::default();
-    for damage in image.damages(places) {
+    for damage in subject.image.damages(places) {
+        match subject.inflict(open, &damage, &parent.path().join("damaged")) {
+            Verdict::Refused => found.refused += 1,
+            Verdict::Harmless => found.harmless += 1,
+            Verdict::Torn => found.torn += 1,
+        }
+    }
+    found
+}
+
+/// What a damaged store has turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Refused by name.
+    Refused,
+    /// What it had been.
+    Harmless,
+    /// Taken for a write that a crash has torn, as far as [`Stop`] allows it.
+    Torn,
+}
+
+/// A small store, kept in memory, to be damaged again and again.
+pub struct Subject {
+    image: Image,
+    whole: Content,
+    stop: Stop,
+}
+
+impl Subject {
+    /// Makes the store and brings it to its end.
+    pub fn new(open: &Open<'_>, stop: Stop) -> Subject {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("data");
+        // In two openings, since some engines tidy up at the next one only.
+        let store = open(&folder).expect("a new store");
+        fill(&*store, 0..COMMITS / 2);
+        drop(store);
+        let store = open(&folder).expect("the store");
+        fill(&*store, COMMITS / 2..COMMITS);
+        let image = match stop {
+            Stop::Killed => Image::take_at_rest(&folder),
+            Stop::Clean => {
+                drop(store);
+                drop(open(&folder).expect("the store"));
+                Image::take(&folder)
+            }
+        };
+        let folder = parent.path().join("copy");
         image.put(&folder);
-        damage.apply(&folder);
-        let outcome = content(open, &folder);
-        match &outcome {
-            Ok(content) if *content == whole => found.harmless += 1,
+        let whole = content(open, &folder).expect("a store that is not damaged");
+        assert_eq!(whole.commit, u64::from(COMMITS));
+        Subject { image, whole, stop }
+    }
+
+    /// How many damages there are: every byte flipped, every length, every sector lost.
+    pub fn damages(&self) -> usize {
+        self.image.files.values().flat_map(|(_, bytes)| Image::kinds(bytes.len())).sum()
+    }
+
+    /// Does the damage of this number to a copy of the store at the path, opens it, and judges.
+    ///
+    /// # Panics
+    ///
+    /// Where damage is read silently, with the file and the place in it.
+    pub fn damage(&self, open: &Open<'_>, number: usize, path: &Path) -> Verdict {
+        let damage = self.image.every_damage(number).expect("a damage of this number");
+        self.inflict(open, &damage, path)
+    }
+
+    fn inflict(&self, open: &Open<'_>, damage: &Damage<'_>, folder: &Path) -> Verdict {
+        let whole = &self.whole;
+        self.image.put(folder);
+        damage.apply(folder);
+        let outcome = content(open, folder);
+        let verdict = match &outcome {
+            Ok(content) if content == whole => Verdict::Harmless,
             Ok(content) => {
                 let is_last = content.commit + 1 == whole.commit;
                 let may_be_torn = is_last || matches!(damage.what, What::Cut);
                 assert!(
-                    stop == Stop::Killed && may_be_torn && content.is_prefix_of(&whole),
+                    self.stop == Stop::Killed && may_be_torn && content.is_prefix_of(whole),
                     "{damage}: commit {} of {} was read as if nothing were amiss",
                     content.commit,
                     whole.commit
                 );
-                found.torn += 1;
+                Verdict::Torn
             }
             Err(error) => {
                 let kinds =
@@ -122,13 +173,13 @@ pub fn check(open: &Open<'_>, stop: Stop, places: usize) -> Found {
                 assert!(kinds.contains(&error.kind()), "{damage}: {error:?}");
                 let path = folder.to_string_lossy();
                 assert!(error.message().contains(&*path), "{damage}: {error:?} names no file");
-                found.refused += 1;
+                Verdict::Refused
             }
-        }
+        };
         // What was refused must not be accepted a moment later with something missing.
-        match (&outcome, content(open, &folder)) {
+        match (&outcome, content(open, folder)) {
             (Err(_), Ok(second)) => {
-                assert!(second == whole, "{damage}: refused first, then read with a part missing");
+                assert!(second == *whole, "{damage}: refused first, then read with a part missing");
             }
             (Ok(first), second) => {
                 let second = second.unwrap_or_else(|error| panic!("{damage}: then {error:?}"));
@@ -136,8 +187,8 @@ pub fn check(open: &Open<'_>, stop: Stop, places: usize) -> Found {
             }
             (Err(_), Err(_)) => {}
         }
+        verdict
     }
-    found
 }
 
 /// Everything that can be read.
@@ -235,6 +286,31 @@ impl Image {
             file.write_all(bytes).expect("the bytes");
             file.set_len(*length).expect("the length");
         }
+    }
+
+    /// How many damages a file of so many bytes can take.
+    fn kinds(bytes: usize) -> [usize; 3] {
+        [bytes, bytes, bytes.div_ceil(SECTOR)]
+    }
+
+    /// The damage of this number, if there are as many.
+    fn every_damage(&self, mut number: usize) -> Option<Damage<'_>> {
+        for (path, (_, bytes)) in &self.files {
+            let [flips, cuts, sectors] = Image::kinds(bytes.len());
+            if number < flips {
+                return Some(Damage { path, at: number, what: What::Flip(1 << (number % 8)) });
+            }
+            number -= flips;
+            if number < cuts {
+                return Some(Damage { path, at: number, what: What::Cut });
+            }
+            number -= cuts;
+            if number < sectors {
+                return Some(Damage { path, at: number * SECTOR, what: What::Lose });
+            }
+            number -= sectors;
+        }
+        None
     }
 
     fn damages(&self, places: usize) -> Vec<Damage<'_>> {

@@ -73,6 +73,11 @@ impl<S: Store> FaultyStore<S> {
         plan.faults.insert(number, fault);
     }
 
+    /// Takes back every fault that is planned.
+    pub fn forget_faults(&self) {
+        self.plan.lock().faults.clear();
+    }
+
     /// Settles an unknown outcome, as opening the store again does. Plans stay.
     ///
     /// # Errors

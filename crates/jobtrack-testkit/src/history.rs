@@ -5,6 +5,8 @@
 //! time pass, steps the wall, closes, crashes, and opens again; and asks, now and then, everything
 //! that can be asked. Meanwhile it watches, with a history that keeps everything, little or nothing,
 //! hangs up and takes up again: what a follower was told must add up to the listing.
+//!
+//! The store may stand on any [`Machine`], and that may lose its power in the middle of a step.
 
 // A panic is how a property test and a fuzzer both hear of a disagreement.
 #![allow(clippy::panic)]
@@ -18,6 +20,8 @@ use jobtrack::{
     TombstoneOptions, Tracker, Update,
 };
 
+use jobtrack::{MemoryStore, Revision, Store};
+
 use crate::follower::Follower;
 use crate::model::{Model, ModelJob, ModelUpdate};
 use crate::{CrashStore, ManualClock};
@@ -29,13 +33,65 @@ const FOLLOWERS: usize = 4;
 /// How long tombstones stay in a history: long enough to be met, short enough to be outlived.
 const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
 
+/// What the store of a history stands on.
+pub trait Machine {
+    /// Opens the store that is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, which only a loss of power excuses.
+    fn open(&mut self) -> jobtrack::Result<Box<dyn Store>>;
+
+    /// Plans a loss of power for some moment of the next step, if it comes to that; `choice` is any
+    /// number.
+    fn threaten(&mut self, choice: u8);
+
+    /// The step is over. Tells whether the power went, and takes the threat back.
+    fn has_lost_power(&mut self) -> bool;
+
+    /// Cuts the power, if it is not gone yet, and makes the machine anew of what that has left. The
+    /// store that was open is still there, and whatever it does concerns nobody any more.
+    fn crash(&mut self, choice: u8);
+}
+
+/// A machine whose store is a [`CrashStore`]. Its power goes between steps alone.
+#[derive(Debug, Default)]
+pub struct CrashMachine {
+    store: Arc<CrashStore>,
+}
+
+impl Machine for CrashMachine {
+    fn open(&mut self) -> jobtrack::Result<Box<dyn Store>> {
+        Ok(Box::new(Arc::clone(&self.store)))
+    }
+
+    fn threaten(&mut self, _choice: u8) {}
+
+    fn has_lost_power(&mut self) -> bool {
+        false
+    }
+
+    fn crash(&mut self, choice: u8) {
+        self.store = Arc::new(self.store.crash(usize::from(choice / 2 % 8)));
+    }
+}
+
 /// Plays the history that the bytes stand for.
 ///
 /// # Panics
 ///
 /// Where the engine and the model disagree, with the operation and both answers.
 pub fn play(bytes: &[u8]) {
-    let mut player = Player::new(bytes.first().copied().unwrap_or_default());
+    play_on(&mut CrashMachine::default(), bytes);
+}
+
+/// Plays it on this machine.
+///
+/// # Panics
+///
+/// As [`play`].
+pub fn play_on(machine: &mut dyn Machine, bytes: &[u8]) {
+    let mut player = Player::new(machine, bytes.first().copied().unwrap_or_default());
     for operation in bytes.chunks_exact(4) {
         if let [what, slot, a, b] = *operation {
             player.step(what, slot % SLOTS, a, b);
@@ -44,9 +100,18 @@ pub fn play(bytes: &[u8]) {
     player.check();
 }
 
-struct Player {
+/// How a tracker came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Closed,
+    Crashed,
+    /// It may have been closed already, and its end is clean then.
+    CrashedClosing,
+}
+
+struct Player<'m> {
     clock: ManualClock,
-    store: Arc<CrashStore>,
+    machine: &'m mut dyn Machine,
     tracker: Tracker,
     model: Model,
     /// What a crash may leave: the model after each change since the last one that is synced.
@@ -56,44 +121,51 @@ struct Player {
     followers: Vec<Follower>,
     /// Transitions that the trackers keep.
     changes: usize,
-    /// Trackers that a crash left behind. They must not close the store that is no more.
-    left_behind: Vec<Tracker>,
+    /// The latest revision that was seen.
+    revision: Revision,
+    /// Whether the power went within this step, so that its outcome may be unknown.
+    is_dark: bool,
 }
 
-impl Player {
-    fn new(choice: u8) -> Self {
+impl<'m> Player<'m> {
+    fn new(machine: &'m mut dyn Machine, choice: u8) -> Self {
         let start = Timestamp::from_micros(1_772_359_200_000_000).unwrap_or(Timestamp::MIN);
         let clock = ManualClock::new(start);
-        let store = Arc::new(CrashStore::new());
         let changes = match choice % 4 {
             0 => 0,
             1 => 3,
             _ => HistoryOptions::default().changes,
         };
-        let tracker = open(&store, &clock, changes);
+        let tracker = open(machine, &clock, changes).unwrap_or_else(|error| panic!("{error}"));
         let model = Model::new(TOMBSTONES_STAY);
         Player {
+            revision: tracker.revision(),
             clock,
-            store,
+            machine,
             tracker,
             possible: vec![model.clone()],
             model,
             hidden_until: Timestamp::MIN,
             followers: Vec::new(),
             changes,
-            left_behind: Vec::new(),
+            is_dark: false,
         }
     }
 
     fn step(&mut self, what: u8, slot: u8, a: u8, b: u8) {
-        match what % 20 {
+        let what = what % 20;
+        let writes = matches!(what, 0..=9 | 14);
+        if writes {
+            self.machine.threaten(a ^ b.rotate_left(3) ^ slot);
+        }
+        match what {
             0..=2 => self.create(slot, a, b),
             3..=8 => self.update(slot, a, b),
             9 => self.group(slot, a, b),
             10 | 11 => self.clock.advance(Duration::from_secs(u64::from(a))),
             12 => self.step_wall(a, b),
             13 => self.restart(a, b),
-            14 => drop(self.tracker.maintain(usize::from(a % 4)).map_err(|e| panic!("{e}"))),
+            14 => self.maintain(usize::from(a % 4)),
             15 => self.follow(slot, a, b),
             16 | 17 => self.fetch(a, usize::from(b % 8)),
             18 => {
@@ -103,6 +175,27 @@ impl Player {
             }
             _ => self.check(),
         }
+        if writes && (self.machine.has_lost_power() || self.is_dark) {
+            // What was on its way may be there, or not.
+            self.possible.push(self.model.clone());
+            self.come_back(Stop::Crashed, a, b);
+            self.is_dark = false;
+        }
+        let revision = self.tracker.revision();
+        assert!(revision >= self.revision, "{revision} after {}", self.revision);
+        self.revision = revision;
+    }
+
+    fn maintain(&mut self, budget: usize) {
+        if let Err(error) = self.tracker.maintain(budget) {
+            self.must_be_dark(&error);
+        }
+    }
+
+    /// Only a loss of power excuses this error.
+    fn must_be_dark(&mut self, error: &Error) {
+        self.is_dark = self.is_dark || self.machine.has_lost_power();
+        assert!(self.is_dark, "{error}");
     }
 
     fn create(&mut self, slot: u8, a: u8, b: u8) {
@@ -146,6 +239,14 @@ impl Player {
         durability: Durability,
     ) {
         let found = outcome.as_ref().map(|_| ()).map_err(Error::kind);
+        if let Err(error) = outcome
+            && matches!(
+                error.kind(),
+                ErrorKind::StoreFailed | ErrorKind::OutcomeUnknown | ErrorKind::Unsettled
+            )
+        {
+            return self.must_be_dark(error);
+        }
         assert_eq!(found, *expected, "slot {slot}: {outcome:?}");
         match outcome {
             // Whatever is acknowledged as synced is there after a crash, and all before it: also
@@ -156,6 +257,9 @@ impl Player {
                 }
                 self.possible.push(self.model.clone());
             }
+            // Without power the horizon on which the answer rests could not be stored. It is right,
+            // and documented to be forgotten if the clock is set back as well.
+            Err(_) if self.machine.has_lost_power() => {}
             Err(error) => self.note_hidden(slot, error),
         }
     }
@@ -224,29 +328,67 @@ impl Player {
 
     /// Closes or crashes, sets the wall, and opens again.
     fn restart(&mut self, a: u8, b: u8) {
+        if a.is_multiple_of(2) {
+            return self.come_back(Stop::Crashed, a, b);
+        }
+        self.machine.threaten(b ^ (a / 2));
+        let closed = self.tracker.close();
+        if self.machine.has_lost_power() {
+            return self.come_back(Stop::CrashedClosing, a, b);
+        }
+        closed.unwrap_or_else(|error| panic!("{error}"));
+        self.possible = vec![self.model.clone()];
+        self.come_back(Stop::Closed, a, b);
+    }
+
+    /// Opens again and finds out which of the possible models it is now.
+    fn come_back(&mut self, stop: Stop, a: u8, b: u8) {
         let epoch = self.tracker.revision().epoch;
-        let crashed = a.is_multiple_of(2);
-        if crashed {
-            self.store = Arc::new(self.store.crash(usize::from(a / 2 % 8)));
-        } else {
-            self.tracker.close().unwrap_or_else(|error| panic!("{error}"));
-            self.possible = vec![self.model.clone()];
+        if stop != Stop::Closed {
+            self.machine.crash(a);
         }
         self.followers.iter_mut().for_each(Follower::is_cut_off);
+        // The tracker of before must let its store go; where it crashed, that does no harm.
+        self.tracker = Tracker::open(MemoryStore::new(), Options::default())
+            .unwrap_or_else(|error| panic!("{error}"));
         self.clock.restart();
         if b.is_multiple_of(3) {
             self.step_wall(b, a / 16);
         }
-        let tracker = open(&self.store, &self.clock, self.changes);
-        assert_eq!(tracker.revision().epoch, epoch + u64::from(crashed));
-        self.left_behind.push(std::mem::replace(&mut self.tracker, tracker));
+        // The power may go again while the store recovers.
+        let mut openings = 1;
+        loop {
+            if openings < 3 {
+                self.machine.threaten(a.wrapping_mul(31).wrapping_add(b));
+            }
+            let opened = open(self.machine, &self.clock, self.changes);
+            let is_off = self.machine.has_lost_power();
+            match opened {
+                Ok(tracker) if !is_off => {
+                    self.tracker = tracker;
+                    break;
+                }
+                Ok(_) => {}
+                Err(error) => assert!(is_off, "{error}"),
+            }
+            openings += 1;
+            self.machine.crash(b);
+        }
+        let epochs = self.tracker.revision().epoch - epoch;
+        let least = u64::from(stop == Stop::Crashed);
+        let most = match stop {
+            Stop::Closed => openings - 1,
+            // Of the openings that were cut off each may have begun its epoch, or not.
+            Stop::Crashed | Stop::CrashedClosing => openings,
+        };
+        assert!((least..=most).contains(&epochs), "{epochs} epochs, {stop:?}, {openings} openings");
 
         let now = self.tracker.now();
         assert!(now >= self.clock.wall() && now >= self.hidden_until, "engine time is {now}");
         let found = self.possible.iter().rposition(|model| self.agrees(&mut model.clone(), now));
         let Some(found) = found else {
             panic!(
-                "after a restart (crash: {crashed}) nothing that may be left is: {:?}",
+                "after a restart ({stop:?}, {openings} openings) nothing that may be left is: {:?}",
                 self.possible.iter().rev().take(3).collect::<Vec<_>>()
             );
         };
@@ -313,7 +455,11 @@ impl Player {
     }
 }
 
-fn open(store: &Arc<CrashStore>, clock: &ManualClock, changes: usize) -> Tracker {
+fn open(
+    machine: &mut dyn Machine,
+    clock: &ManualClock,
+    changes: usize,
+) -> jobtrack::Result<Tracker> {
     let options = Options {
         clock: Arc::new(clock.clone()),
         tombstones: TombstoneOptions { keep: TOMBSTONES_STAY, ..TombstoneOptions::default() },
@@ -326,7 +472,7 @@ fn open(store: &Arc<CrashStore>, clock: &ManualClock, changes: usize) -> Tracker
         },
         ..Options::default()
     };
-    Tracker::open(Arc::clone(store), options).unwrap_or_else(|error| panic!("{error}"))
+    Tracker::open(machine.open()?, options)
 }
 
 fn id(slot: u8) -> JobId {

@@ -3,6 +3,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -68,7 +70,7 @@ impl Folder {
             .truncate(false)
             .open(&lock_path)
             .map_err(|error| refusal("open", &lock_path, error))?;
-        match lock.try_lock() {
+        match try_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(path, &mut lock)),
             Err(TryLockError::Error(error)) => return Err(refusal("lock", &lock_path, error)),
@@ -223,6 +225,26 @@ fn temporary_name(data_file: &str) -> String {
     format!("{data_file}.new")
 }
 
+/// Takes the lock; where its holder has no name, after a moment's patience.
+///
+/// A holder writes its name at once and removes it when it lets go. But a lock stays a moment longer
+/// if its process is just starting another program: the half-made child has the file open, too.
+fn try_lock(lock: &File) -> Result<(), TryLockError> {
+    const TRIES: u32 = 50;
+    const PAUSE: Duration = Duration::from_millis(4);
+    for _ in 1..TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if is_empty(lock) => thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+    lock.try_lock()
+}
+
+fn is_empty(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.len() == 0)
+}
+
 /// Writes the holder's name into the lock file.
 fn sign(lock: &mut File, now: Timestamp) -> io::Result<()> {
     let program = std::env::current_exe()
@@ -342,6 +364,23 @@ mod tests {
         let _folder = open(parent.path()).unwrap();
         let error = open(parent.path()).unwrap_err();
         assert!(!error.message().contains("gone"), "{error}");
+    }
+
+    /// So it looks when the holder has let go while it was starting another program.
+    #[test]
+    fn a_lock_that_names_nobody_is_waited_for_and_not_for_long() {
+        let parent = tempfile::tempdir().unwrap();
+        let lock = File::create(parent.path().join(LOCK)).unwrap();
+        lock.lock().unwrap();
+        let error = open(parent.path()).unwrap_err();
+        assert!(error.message().contains("has not written its name"), "{error}");
+        let waiting = thread::scope(|scope| {
+            let opening = scope.spawn(|| open(parent.path()));
+            thread::sleep(Duration::from_millis(20));
+            drop(lock);
+            opening.join().unwrap()
+        });
+        waiting.unwrap();
     }
 
     #[test]
