@@ -12,6 +12,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 
 use jobtrack::store::Folder;
 use jobtrack::{ErrorKind, Result};
@@ -37,10 +38,14 @@ pub(crate) struct Label {
 impl Label {
     /// Reads the label of a store in this engine.
     pub(crate) fn read(folder: &Folder, engine: &str) -> Result<Label> {
-        let path = folder.data_path();
-        let bytes = fs::read(&path).map_err(|error| folder.error("read", error))?;
-        let damaged = |why| with_path(ErrorKind::StoreDamaged, &path, "is damaged", why);
-        let refused = |kind, how, why: String| Err(with_path(kind, &path, how, why));
+        Self::read_at(&folder.data_path(), engine)
+    }
+
+    /// The same of a folder that is not opened.
+    pub(crate) fn read_at(path: &Path, engine: &str) -> Result<Label> {
+        let bytes = fs::read(path).map_err(|error| Folder::refusal("read", path, error))?;
+        let damaged = |why| with_path(ErrorKind::StoreDamaged, path, "is damaged", why);
+        let refused = |kind, how, why: String| Err(with_path(kind, path, how, why));
         if bytes.is_empty() {
             return Err(damaged("it is empty"));
         }

@@ -22,6 +22,7 @@
 mod evidence;
 mod label;
 mod record;
+mod salvage;
 mod store;
 
 pub use evidence::seals;
@@ -32,8 +33,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jobtrack::store::Folder;
-use jobtrack::{Error, ErrorKind, Result, quoted};
+use jobtrack::store::{Abilities, Folder, Loss};
+use jobtrack::{Clock, Error, ErrorKind, Result, quoted};
 use uuid::Uuid;
 
 /// What an [`Engine`]'s pairs are handed to: key, value.
@@ -48,13 +49,20 @@ pub type VisitPair<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 /// panic: whatever it does on damaged files comes back as an error.
 pub trait Engine: Send + Sync + Sized {
     /// How it is opened.
-    type Options;
+    type Options: Default;
 
     /// Its name, and that of the folder in which it keeps its files.
     const NAME: &'static str;
 
     /// The name of the [label](crate), a file; it is `jobs.` and the engine's name.
     const LABEL: &'static str;
+
+    /// What the store can do beyond what every one must. Scanning and restoring are done here, so
+    /// only the rest is asked for.
+    const ABILITIES: Abilities;
+
+    /// Where the time comes from that the lock file shows, and the store's own id.
+    fn clock(options: &Self::Options) -> &dyn Clock;
 
     /// Opens the engine in its folder, which is empty if the place [is new](Place::is_new).
     ///
@@ -63,6 +71,16 @@ pub trait Engine: Send + Sync + Sized {
     /// `StoreDamaged`, `StoreTooNew`, and what the operating system refuses.
     fn open(place: &Place, options: &Self::Options) -> Result<Self>;
 
+    /// Opens a damaged engine in its folder, which is a copy, as far as it can be opened at all, and
+    /// tells what had to be left out for it. Whatever it reads is proved by its checksum.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Engine::open).
+    fn open_damaged(place: &Place, _losses: &mut Vec<Loss>) -> Result<Self> {
+        Self::open(place, &Self::Options::default())
+    }
+
     /// The value under a key.
     ///
     /// # Errors
@@ -70,12 +88,13 @@ pub trait Engine: Send + Sync + Sized {
     /// `StoreDamaged` and `StoreFailed`.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Visits every pair in the order of keys, all as of one moment between two writes.
+    /// Visits every pair in the order of keys, or backwards, all as of one moment between two writes.
+    /// Writes may wait meanwhile.
     ///
     /// # Errors
     ///
     /// As [`get`](Engine::get), and every error of `visit` as it is.
-    fn scan(&self, visit: &mut VisitPair<'_>) -> Result<()>;
+    fn scan(&self, is_backwards: bool, visit: &mut VisitPair<'_>) -> Result<()>;
 
     /// Writes all pairs or none; None removes. If synced, it returns after they, and everything
     /// written before, would survive power loss.
@@ -91,6 +110,15 @@ pub trait Engine: Send + Sync + Sized {
     ///
     /// What the operating system refuses.
     fn sync(&self) -> Result<()>;
+
+    /// Gives back to the disk what room it can, if that is among its abilities.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Engine::get).
+    fn compact(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Where an engine keeps its files, and what is known of them before it is opened.

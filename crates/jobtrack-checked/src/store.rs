@@ -10,13 +10,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jobtrack::store::{Batch, CommitError, Durability, Folder, Record, Space, Store, Visit};
-use jobtrack::{Clock, Error, ErrorKind, Result};
+use jobtrack::store::{
+    Abilities, Batch, CommitError, Durability, Folder, Inspect, Record, Remains, Restored, Space,
+    Store, Visit, check_number,
+};
+use jobtrack::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use crate::evidence::Evidence;
 use crate::label::Label;
 use crate::record::{SEAL_KEY, Seal, decode, encode, record_key, split_key};
+use crate::salvage::salvage;
 use crate::{Engine, Place};
 
 /// After how many synced commits the label is written again. It costs two syncs, and bounds how many
@@ -52,7 +56,7 @@ struct Writer {
 }
 
 impl<E: Engine> CheckedStore<E> {
-    /// Opens the store in this folder; makes it if it is absent.
+    /// Opens the store in this folder, with the default options; makes it if it is absent.
     ///
     /// # Errors
     ///
@@ -60,7 +64,17 @@ impl<E: Engine> CheckedStore<E> {
     /// a jobtrack store of this engine; `StoreTooNew` if a newer jobtrack or engine wrote it;
     /// `StoreDamaged` if it does not hold what it once held; `StoreReadOnly`, `StoreFull` and
     /// `StoreFailed` for what the operating system refuses.
-    pub fn open(path: impl AsRef<Path>, options: &E::Options, clock: &dyn Clock) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &E::Options::default())
+    }
+
+    /// Opens the store in this folder; makes it if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](CheckedStore::open).
+    pub fn open_with(path: impl AsRef<Path>, options: &E::Options) -> Result<Self> {
+        let clock = E::clock(options);
         let folder = Folder::open(path, E::LABEL, clock)?;
         if folder.is_new() {
             Label { store: clock.new_id(), floor: None }.write(&folder, E::NAME)?;
@@ -84,6 +98,18 @@ impl<E: Engine> CheckedStore<E> {
             place,
             folder,
         })
+    }
+
+    /// Reads what is left of a damaged store in this folder: every record that matches its checksum.
+    /// Nothing is written there, but a copy of the engine's files in the folder `scratch`, which is
+    /// the caller's to remove. [`rebuild`](jobtrack::store::rebuild) makes a store of it.
+    ///
+    /// # Errors
+    ///
+    /// `StoreHeld` if it is open; `StoreForeign` if it is of another kind; `StoreDamaged` if the
+    /// engine reads nothing of it; what the operating system refuses.
+    pub fn salvage(path: impl AsRef<Path>, scratch: impl AsRef<Path>) -> Result<Remains> {
+        salvage::<E>(path.as_ref(), scratch.as_ref())
     }
 
     /// Makes the engine's files. What a crash left of an earlier attempt goes first: the label says
@@ -193,28 +219,38 @@ impl<E: Engine> CheckedStore<E> {
                 return Err(CommitError::Conflict(expectation.clone()));
             }
         }
-        let mut seal = Seal { commit: last.commit + 1, synced, ..*last };
+        let seal = Seal { commit: last.commit + 1, synced, ..*last };
         // A map, so that a key that is written twice, against the contract, is counted once.
-        let mut pairs = BTreeMap::new();
-        for write in &batch.writes {
-            if write.value.as_ref().is_some_and(|value| value.len() > LONGEST_VALUE) {
-                return Err(CommitError::Failed(Error::new(
-                    ErrorKind::LimitExceeded,
-                    format!("a record may have {LONGEST_VALUE} bytes at most"),
-                )));
-            }
-            pairs.insert(record_key(write.space, &write.key), write.value.as_deref());
+        let writes = batch.writes.iter().map(|write| {
+            let value = write.value.as_deref().map(|value| (seal.commit, value));
+            (record_key(write.space, &write.key), value)
+        });
+        self.seal(seal, writes.collect())
+    }
+
+    /// Brings the count and the sum of a seal up to what is written: under each key a revision and
+    /// a value, or nothing any more.
+    fn seal(
+        &self,
+        mut seal: Seal,
+        writes: BTreeMap<Vec<u8>, Option<(u64, &[u8])>>,
+    ) -> Result<Plan, CommitError> {
+        if writes.values().flatten().any(|(_, value)| value.len() > LONGEST_VALUE) {
+            return Err(CommitError::Failed(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("a record may have {LONGEST_VALUE} bytes at most"),
+            )));
         }
-        let mut written = Vec::with_capacity(pairs.len() + 1);
-        for (key, value) in pairs {
+        let mut written = Vec::with_capacity(writes.len() + 1);
+        for (key, value) in writes {
             if let Some((_, check)) = self.get(&key).map_err(CommitError::Failed)? {
                 seal.records = seal.records.wrapping_sub(1);
                 seal.sum = seal.sum.wrapping_sub(check);
             } else if value.is_none() {
                 continue;
             }
-            let value = value.map(|value| {
-                let (bytes, check) = encode(&key, seal.commit, value);
+            let value = value.map(|(revision, value)| {
+                let (bytes, check) = encode(&key, revision, value);
                 seal.records = seal.records.wrapping_add(1);
                 seal.sum = seal.sum.wrapping_add(check);
                 bytes
@@ -243,25 +279,91 @@ struct Plan {
 
 impl<E: Engine> Store for CheckedStore<E> {
     fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
+        self.walk(&mut |space, key, record| {
+            let record = record?;
+            if space.is_loaded() { visit(space, key, record) } else { Ok(()) }
+        })
+    }
+
+    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
+        self.refuse_if_unsettled()?;
+        Ok(self.get(&record_key(space, key))?.map(|(record, _)| record))
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
+        self.write(durability, |writer| self.plan(&writer.seal, writer.synced, batch))
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { scan: true, restore: true, ..E::ABILITIES }
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        // Collected first, since an engine may let commits wait while it is walked through, and
+        // who visits may take long.
+        let mut all = Vec::new();
+        let walked = self.walk(&mut |space, key, record| {
+            all.push((space, key.to_vec(), record));
+            Ok(())
+        });
+        for (space, key, record) in all {
+            visit(space, &key, record)?;
+        }
+        walked
+    }
+
+    fn restore(&self, restored: &Restored, durability: Durability) -> Result<(), CommitError> {
+        self.write(durability, |writer| {
+            check_number(writer.seal.commit, restored.number).map_err(CommitError::Failed)?;
+            let seal = Seal { commit: restored.number, synced: writer.synced, ..writer.seal };
+            let writes = restored.records.iter().map(|(space, key, record)| {
+                (record_key(*space, key), Some((record.revision, record.value.as_slice())))
+            });
+            self.seal(seal, writes.collect())
+        })
+        .map(drop)
+    }
+
+    fn compact(&self) -> Result<()> {
+        if !E::ABILITIES.compact {
+            let message = format!("a store in {} cannot give room back to the disk", E::NAME);
+            return Err(Error::new(ErrorKind::StoreCannot, message));
+        }
+        let _alone = self.writer.lock();
+        self.refuse_if_unsettled()?;
+        guarded(&self.place, || self.engine.compact())
+    }
+}
+
+impl<E: Engine> CheckedStore<E> {
+    /// Visits every record, and compares what is there with the seal.
+    fn walk(&self, visit: &mut Inspect<'_>) -> Result<u64> {
         self.refuse_if_unsettled()?;
         let (mut records, mut sum) = (0u64, 0u64);
         let mut seal = None;
+        // Told of by itself; the sum cannot come out then.
+        let mut has_unreadable = false;
         let is_in_visit = Cell::new(false);
         let outcome = caught(&self.place, || {
-            self.engine.scan(&mut |key, bytes| {
+            self.engine.scan(false, &mut |key, bytes| {
                 if key == SEAL_KEY {
                     seal = Seal::from_bytes(bytes);
                     return Ok(());
                 }
-                let (record, check) = decode(key, bytes).ok_or_else(|| self.unreadable(key))?;
-                let (space, key) = split_key(key).ok_or_else(|| self.unreadable(key))?;
+                let (space, own_key) = split_key(key).ok_or_else(|| self.unreadable(key))?;
+                let record = match decode(key, bytes) {
+                    Some((record, check)) => {
+                        sum = sum.wrapping_add(check);
+                        Ok(record)
+                    }
+                    None => {
+                        has_unreadable = true;
+                        Err(self.unreadable(key))
+                    }
+                };
                 records += 1;
-                sum = sum.wrapping_add(check);
-                if !space.is_loaded() {
-                    return Ok(());
-                }
                 is_in_visit.set(true);
-                let outcome = visit(space, key, record);
+                let outcome = visit(space, own_key, record);
                 is_in_visit.set(false);
                 outcome
             })
@@ -271,7 +373,7 @@ impl<E: Engine> Store for CheckedStore<E> {
             if is_in_visit.get() { resume_unwind(panic) } else { Err(error) }
         })?;
         let seal = seal.ok_or_else(|| self.place.damaged("its seal is gone, or is damaged"))?;
-        if (records, sum) != (seal.records, seal.sum) {
+        if records != seal.records || sum != seal.sum && !has_unreadable {
             return Err(self.place.damaged(format!(
                 "commit {} left {} records; {records} are there, and {}",
                 seal.commit,
@@ -286,12 +388,12 @@ impl<E: Engine> Store for CheckedStore<E> {
         Ok(seal.commit)
     }
 
-    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
-        self.refuse_if_unsettled()?;
-        Ok(self.get(&record_key(space, key))?.map(|(record, _)| record))
-    }
-
-    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
+    /// Makes one commit, unless the outcome of an earlier one is unknown.
+    fn write(
+        &self,
+        durability: Durability,
+        plan: impl FnOnce(&Writer) -> Result<Plan, CommitError>,
+    ) -> Result<u64, CommitError> {
         let mut writer = self.writer.lock();
         if self.is_unsettled.load(Ordering::Acquire) {
             return Err(CommitError::Unknown(Error::new(
@@ -299,7 +401,7 @@ impl<E: Engine> Store for CheckedStore<E> {
                 "the outcome of an earlier commit is unknown; open the store again",
             )));
         }
-        let plan = self.plan(&writer.seal, writer.synced, batch)?;
+        let plan = plan(&writer)?;
         let is_synced = durability == Durability::Synced;
         if let Err(error) = guarded(&self.place, || self.engine.write(plan.pairs, is_synced)) {
             self.is_unsettled.store(true, Ordering::Release);
@@ -341,7 +443,7 @@ impl<E: Engine> fmt::Debug for CheckedStore<E> {
 }
 
 /// Runs the engine's code; a panic of it becomes an error.
-fn guarded<T>(place: &Place, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(place: &Place, run: impl FnOnce() -> Result<T>) -> Result<T> {
     caught(place, run).unwrap_or_else(|(_, error)| Err(error))
 }
 

@@ -132,6 +132,11 @@ impl Failed {
         Failed::new(Exit::Failed, message)
     }
 
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Failed::new(Exit::Usage, message)
+    }
+
     /// Whoever read our output has gone, which is theirs to decide.
     pub(crate) fn no_reader() -> Self {
         Failed::new(Exit::Done, "")

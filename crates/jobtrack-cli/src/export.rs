@@ -103,7 +103,7 @@ fn fill(body: impl Read, file: &File, permissions: Option<fs::Permissions>) -> i
 }
 
 /// A name in the same folder that nobody has, and nobody can guess.
-fn beside(path: &Path) -> PathBuf {
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     // The keys of every new state are random.

@@ -24,6 +24,7 @@ mod render;
 mod request;
 mod serve;
 mod store;
+mod stores;
 mod target;
 mod tls;
 mod user;
@@ -89,6 +90,7 @@ enum Task {
     Exec(exec::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
+    Store(stores::Arguments),
     User(user::Arguments),
     Completions(generate::CompletionsArguments),
     Man(generate::ManArguments),
@@ -115,6 +117,7 @@ fn main() -> ExitCode {
         Task::Exec(arguments) => exec::exec(&arguments),
         Task::Import(arguments) => import::import(&arguments),
         Task::Export(arguments) => export::export(&arguments),
+        Task::Store(arguments) => stores::store(&arguments),
         Task::User(arguments) => user::user(&arguments),
         Task::Completions(arguments) => generate::completions(&arguments),
         Task::Man(arguments) => generate::man(&arguments),
@@ -128,10 +131,11 @@ fn main() -> ExitCode {
 
 fn parse() -> Result<Arguments, clap::Error> {
     let matches = Arguments::command().get_matches();
-    if let Some((_, task)) = matches.subcommand()
-        && is_written(task, "address")
-        && is_written(task, "store")
-    {
+    let mut task = &matches;
+    while let Some((_, below)) = task.subcommand() {
+        task = below;
+    }
+    if is_written(task, "address") && is_written(task, "store") {
         // Not the parser's own rule of conflicts: JOBTRACK_SERVER may be set, and --store wins.
         let message = "--server and --store are two places; name one";
         return Err(Arguments::command().error(ErrorKind::ArgumentConflict, message));

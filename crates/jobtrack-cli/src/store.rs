@@ -4,12 +4,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use jobtrack::{MemoryStore, Options, Tracker};
+use jobtrack::store::Remains;
+use jobtrack::{MemoryStore, Options, Store, Tracker};
 #[cfg(feature = "fjall")]
 use jobtrack_fjall::FjallStore;
 use jobtrack_redb::RedbStore;
 #[cfg(feature = "sled")]
 use jobtrack_sled::SledStore;
+
+use crate::Failed;
 
 /// A store as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,14 @@ impl Kind {
 }
 
 impl StoreName {
+    /// As it is written on a command line.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            StoreName::Folder(kind, path) => format!("{}:{}", kind.name(), path.display()),
+            StoreName::Memory => "memory:".to_owned(),
+        }
+    }
+
     /// Its folder, if it has one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
@@ -68,15 +79,60 @@ impl StoreName {
         self.folder().is_none_or(Path::exists)
     }
 
+    /// Refuses what is not a store of this kind, and says of which kind it is.
+    ///
+    /// To open it would make a folder that is empty or absent into a store.
+    pub(crate) fn expect_there(&self) -> Result<(), Failed> {
+        let StoreName::Folder(kind, path) = self else {
+            let message = "memory: ends with this command; name a folder, such as redb:./data";
+            return Err(Failed::usage(message));
+        };
+        if path.join(format!("jobs.{}", kind.name())).exists() {
+            return Ok(());
+        }
+        let other = Kind::NAMES.iter().find(|name| path.join(format!("jobs.{name}")).exists());
+        let path = path.display();
+        Err(Failed::because(match other {
+            Some(other) => {
+                format!("{path}: the store there is of another kind; write {other}:{path}")
+            }
+            None => format!("there is no store in {} at {path}", kind.name()),
+        }))
+    }
+
     /// Opens it, and all its jobs.
     pub(crate) fn open(&self, options: Options) -> jobtrack::Result<Tracker> {
-        match self {
-            StoreName::Folder(Kind::Redb, path) => Tracker::open(RedbStore::open(path)?, options),
+        Tracker::open(self.open_store()?, options)
+    }
+
+    /// Opens it as a store alone.
+    pub(crate) fn open_store(&self) -> jobtrack::Result<Box<dyn Store>> {
+        Ok(match self {
+            StoreName::Folder(Kind::Redb, path) => Box::new(RedbStore::open(path)?),
             #[cfg(feature = "fjall")]
-            StoreName::Folder(Kind::Fjall, path) => Tracker::open(FjallStore::open(path)?, options),
+            StoreName::Folder(Kind::Fjall, path) => Box::new(FjallStore::open(path)?),
             #[cfg(feature = "sled")]
-            StoreName::Folder(Kind::Sled, path) => Tracker::open(SledStore::open(path)?, options),
-            StoreName::Memory => Tracker::open(MemoryStore::new(), options),
+            StoreName::Folder(Kind::Sled, path) => Box::new(SledStore::open(path)?),
+            StoreName::Memory => Box::new(MemoryStore::new()),
+        })
+    }
+
+    /// Reads what is left of a damaged one, and names the file that it was in. What has to be
+    /// written for that is written to the folder `scratch`.
+    pub(crate) fn salvage(&self, scratch: &Path) -> jobtrack::Result<(Remains, PathBuf)> {
+        match self {
+            StoreName::Folder(Kind::Redb, path) => {
+                Ok((RedbStore::salvage(path)?, path.join("jobs.redb")))
+            }
+            #[cfg(feature = "fjall")]
+            StoreName::Folder(Kind::Fjall, path) => {
+                Ok((FjallStore::salvage(path, scratch)?, path.join("fjall")))
+            }
+            #[cfg(feature = "sled")]
+            StoreName::Folder(Kind::Sled, path) => {
+                Ok((SledStore::salvage(path, scratch)?, path.join("sled")))
+            }
+            StoreName::Memory => Ok((Remains::default(), PathBuf::new())),
         }
     }
 }

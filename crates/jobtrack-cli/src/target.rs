@@ -174,6 +174,12 @@ impl Target {
         if answer.status == 200 { Ok(answer.body) } else { Err(refusal(answer)) }
     }
 
+    /// Every record of the store, one a line.
+    pub(crate) fn backup(&self) -> Result<Box<dyn Read>, Failed> {
+        let answer = self.ask(Method::Get, "/v1/backup", Content::None)?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(refusal(answer)) }
+    }
+
     /// Takes jobs, one a line.
     pub(crate) fn import(
         &self,

@@ -22,6 +22,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use jobtrack::store::Loss;
 use jobtrack::{ErrorKind, Result};
 use jobtrack_checked::{Place, seals};
 use xxhash_rust::xxh3::Xxh3;
@@ -73,6 +74,41 @@ pub(crate) fn inspect(place: &Place) -> Result<()> {
     cut(&path, walked.end).map_err(refused(place, &path))
 }
 
+/// Takes out of the journals, which are copies, what is not of a whole batch, so that fjall reads
+/// those that follow: it would take the first such place for the end.
+pub(crate) fn mend(place: &Place, losses: &mut Vec<Loss>) -> Result<()> {
+    check_format(place)?;
+    for path in journals(place)? {
+        let used = &*read_used(&path).map_err(refused(place, &path))?;
+        let (mut whole, mut at, mut gap) = (Vec::with_capacity(used.len()), 0, None);
+        let mut close = |gap: &mut Option<usize>, end: usize| {
+            if let Some(from) = gap.take() {
+                let what = format!("{} bytes are of no whole batch", end - from);
+                let offset = Some(from as u64);
+                losses.push(Loss { file: path.clone(), offset, record: None, what });
+            }
+        };
+        while let Some(rest) = used.get(at..).filter(|rest| !rest.is_empty()) {
+            let mut batches = Batches { file: rest, at: 0, length: rest.len() as u64 };
+            let batch = batches.next().map_err(refused(place, &path))?;
+            let length = usize::try_from(batches.at).unwrap_or(usize::MAX);
+            if batch.is_some() {
+                close(&mut gap, at);
+                whole.extend(rest.iter().take(length));
+                at += length;
+            } else {
+                gap.get_or_insert(at);
+                // A batch begins with this byte.
+                at = memchr::memchr(1, rest.get(1..).unwrap_or_default())
+                    .map_or(used.len(), |next| at + 1 + next);
+            }
+        }
+        close(&mut gap, used.len());
+        fs::write(&path, whole).map_err(refused(place, &path))?;
+    }
+    Ok(())
+}
+
 /// How far a journal could be read.
 #[derive(Debug, Clone, Copy, Default)]
 struct Walked {
@@ -99,7 +135,9 @@ fn walk(place: &Place, path: &Path, before: Walked) -> Result<Walked> {
         let _ = seals(&batch.entries[..], place.store, |_, seal| commits.push(seal.commit));
         // A value may hold a copy of an older seal; that of the batch itself is the newest.
         let commit = commits.into_iter().max();
+        // A store that another was copied into begins with the numbers of that one.
         if let (Some(last), Some(commit)) = (last, commit)
+            && last != 0
             && commit != last + 1
         {
             let why = format!("after commit {last} comes commit {commit}");
@@ -125,13 +163,13 @@ struct Batch {
     entries: Vec<u8>,
 }
 
-struct Batches {
-    file: BufReader<File>,
+struct Batches<R> {
+    file: R,
     at: u64,
     length: u64,
 }
 
-impl Batches {
+impl<R: Read> Batches<R> {
     /// The next batch; None at the end, and where there is no whole one.
     fn next(&mut self) -> io::Result<Option<Batch>> {
         match self.read_batch() {
@@ -252,6 +290,30 @@ fn first_written(path: &Path, from: u64) -> io::Result<Option<u64>> {
         }
         at += length as u64;
     }
+}
+
+/// What stands in a file, without the empty rest that was made in advance.
+fn read_used(path: &Path) -> io::Result<Vec<u8>> {
+    const BLOCK: usize = 64 << 10;
+    let zeros = vec![0; BLOCK];
+    let mut block = vec![0; BLOCK];
+    let mut file = File::open(path)?;
+    let (mut bytes, mut empty) = (Vec::new(), 0);
+    loop {
+        let length = file.read(&mut block)?;
+        let read = block.get(..length).unwrap_or_default();
+        if length == 0 {
+            break;
+        } else if zeros.get(..length) == Some(read) {
+            empty += length;
+        } else {
+            bytes.resize(bytes.len() + std::mem::take(&mut empty), 0);
+            bytes.extend(read);
+        }
+    }
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(used);
+    Ok(bytes)
 }
 
 fn tail(path: &Path, from: u64) -> io::Result<File> {

@@ -56,14 +56,12 @@ mod journal;
 mod manifest;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
-use jobtrack::store::{Batch, CommitError, Durability, Record, Space, Store, Visit};
-use jobtrack::{Clock, Result, SystemClock};
+use jobtrack::{Clock, SystemClock};
 use jobtrack_checked::CheckedStore;
 
-use crate::engine::Fjall;
+pub use crate::engine::Fjall;
 
 /// How a [`FjallStore`] is opened.
 #[derive(Clone)]
@@ -107,47 +105,6 @@ impl fmt::Debug for Options {
 ///   after the store was dropped.
 /// - After an error in writing the outcome is unknown: every later commit is answered so, and every
 ///   reading fails, until the store is opened anew.
-pub struct FjallStore(CheckedStore<Fjall>);
-
-impl FjallStore {
-    /// Opens the store in this folder, with the default [`Options`]; makes it if it is absent.
-    ///
-    /// # Errors
-    ///
-    /// `StoreHeld` if it is open already, in whichever process; `StoreForeign` if the folder is not
-    /// a jobtrack store in fjall; `StoreTooNew` if a newer jobtrack or fjall wrote it;
-    /// `StoreDamaged` if it does not hold what it once held; `StoreReadOnly`, `StoreFull` and
-    /// `StoreFailed` for what the operating system refuses.
-    pub fn open(path: impl AsRef<Path>) -> Result<FjallStore> {
-        Self::open_with(path, &Options::default())
-    }
-
-    /// Opens the store in this folder; makes it if it is absent.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](FjallStore::open).
-    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<FjallStore> {
-        CheckedStore::open(path, options, &*options.clock).map(FjallStore)
-    }
-}
-
-impl Store for FjallStore {
-    fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
-        self.0.load(visit)
-    }
-
-    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
-        self.0.read(space, key)
-    }
-
-    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
-        self.0.commit(batch, durability)
-    }
-}
-
-impl fmt::Debug for FjallStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FjallStore").field("folder", &self.0.place().path).finish_non_exhaustive()
-    }
-}
+///
+/// [`CheckedStore`] tells how it is opened.
+pub type FjallStore = CheckedStore<Fjall>;

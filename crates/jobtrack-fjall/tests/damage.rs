@@ -25,3 +25,11 @@ fn damage_to_a_killed_store_costs_its_last_commit_at_most() {
     let found = damage::check(&open, Stop::Killed, 60);
     assert!(found.refused > 100, "{found}");
 }
+
+#[test]
+fn what_is_salvaged_is_as_it_was_written_and_what_is_not_is_told() {
+    let salvaged =
+        damage::check_salvage(&open, &|folder, scratch| FjallStore::salvage(folder, scratch), 150);
+    println!("{salvaged:?}");
+    assert!(salvaged.saved * 100 > salvaged.records * 10, "{salvaged:?}");
+}

@@ -53,6 +53,7 @@ pub(crate) const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::StoreFailed, 500, 500, "262145"),
     (ErrorKind::OutcomeUnknown, 500, 500, "262145"),
     (ErrorKind::Unsettled, 503, 503, "458773"),
+    (ErrorKind::StoreCannot, 501, 501, "262145"),
     (ErrorKind::Closed, 503, 503, "458773"),
 ];
 

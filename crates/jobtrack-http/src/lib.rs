@@ -51,6 +51,7 @@
 //! ```
 
 mod auth;
+mod backup;
 mod body;
 #[cfg(test)]
 mod docs_test;
@@ -76,6 +77,7 @@ use jobtrack::Tracker;
 use tokio::sync::Semaphore;
 
 pub use auth::with_users;
+pub use backup::restore;
 pub use files::FileError;
 pub use import::{BadLine, ImportReport, parse_span};
 pub use server::{ServerOptions, serve, serve_tls};

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::OpenOptions;
 
-use jobtrack::store::{Batch, Durability, Expectation, Folder, Record, Space};
+use jobtrack::store::{
+    Batch, Durability, Expectation, Folder, Record, Restored, Space, check_number,
+};
 use jobtrack::{Error, ErrorKind, Result};
 use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, Table,
@@ -123,6 +125,41 @@ pub(crate) fn commit(
     batch: &Batch,
     durability: Durability,
 ) -> Result<u64, Setback> {
+    transact(folder, database, durability, |transaction, broken| {
+        write(folder, transaction, batch, broken)
+    })
+}
+
+/// Writes records as another store had them.
+pub(crate) fn restore(
+    folder: &Folder,
+    database: &Database,
+    restored: &Restored,
+    durability: Durability,
+) -> Result<u64, Setback> {
+    transact(folder, database, durability, |transaction, broken| {
+        let mut store = transaction.open_table(STORE).map_err(|error| broken(error.into()))?;
+        let last = store.get(COMMIT_KEY).map_err(|error| broken(error.into()))?;
+        let last = last.map_or(0, |last| last.value());
+        check_number(last, restored.number).map_err(Setback::Refused)?;
+        store.insert(COMMIT_KEY, restored.number).map_err(|error| broken(error.into()))?;
+        let mut tables = Tables { transaction, opened: BTreeMap::new() };
+        for (space, key, record) in &restored.records {
+            let table = tables.of(*space).map_err(|error| broken(error.into()))?;
+            let bytes = encode(record.revision, &record.value);
+            table.insert(key.as_slice(), bytes.as_slice()).map_err(|error| broken(error.into()))?;
+        }
+        Ok(restored.number)
+    })
+}
+
+/// Makes what is written in one transaction durable, or takes it back.
+fn transact(
+    folder: &Folder,
+    database: &Database,
+    durability: Durability,
+    write: impl FnOnce(&WriteTransaction, &dyn Fn(redb::Error) -> Setback) -> Result<u64, Setback>,
+) -> Result<u64, Setback> {
     let broken = |error: redb::Error| match error {
         redb::Error::ValueTooLarge(_) => Setback::Refused(refusal(folder, "write", error)),
         error => Setback::Broken(refusal(folder, "write", error)),
@@ -135,7 +172,7 @@ pub(crate) fn commit(
         })
         .map_err(|error| broken(error.into()))?;
     // Dropped uncommitted on every error, which takes back what it wrote.
-    let number = write(folder, &transaction, batch, &broken)?;
+    let number = write(&transaction, &broken)?;
     transaction.commit().map_err(|error| broken(error.into()))?;
     Ok(number)
 }
@@ -145,7 +182,7 @@ fn write(
     folder: &Folder,
     transaction: &WriteTransaction,
     batch: &Batch,
-    broken: &impl Fn(redb::Error) -> Setback,
+    broken: &dyn Fn(redb::Error) -> Setback,
 ) -> Result<u64, Setback> {
     let mut tables = Tables { transaction, opened: BTreeMap::new() };
     for expectation in &batch.expectations {
@@ -167,22 +204,27 @@ fn write(
     let last = store.get(COMMIT_KEY).map_err(|error| broken(error.into()))?;
     let number = last.map_or(0, |last| last.value()) + 1;
     store.insert(COMMIT_KEY, number).map_err(|error| broken(error.into()))?;
-    let mut bytes = Vec::new();
     for write in &batch.writes {
         let table = tables.of(write.space).map_err(|error| broken(error.into()))?;
         let key = write.key.as_slice();
         match &write.value {
             None => table.remove(key).map(drop),
             Some(value) => {
-                bytes.clear();
-                bytes.extend(number.to_be_bytes());
-                bytes.extend(value);
+                let bytes = encode(number, value);
                 table.insert(key, bytes.as_slice()).map(drop)
             }
         }
         .map_err(|error| broken(error.into()))?;
     }
     Ok(number)
+}
+
+/// What a table has of a record.
+fn encode(revision: u64, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(value.len() + 8);
+    bytes.extend(revision.to_be_bytes());
+    bytes.extend(value);
+    bytes
 }
 
 /// A record as its table has it.

@@ -22,7 +22,7 @@
 //!
 //! What stands on disk is told by `docs/storage-format.md`. The file is checked whole whenever it is
 //! opened (redb keeps a checksum of every page), so damage is reported at the door and never read
-//! as data. It is not compacted: the room that removed records leave is used again.
+//! as data. The room that removed records leave is used again; [`Store::compact`] gives it back.
 //!
 //! [redb]: https://docs.rs/redb
 
@@ -36,12 +36,16 @@ mod backend;
 mod faults;
 mod file;
 mod refusal;
+mod salvage;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use jobtrack::store::{Batch, CommitError, Durability, Folder, Record, Space, Store, Visit};
+use jobtrack::store::{
+    Abilities, Batch, CommitError, Durability, Folder, Inspect, Record, Remains, Restored, Space,
+    Store, Visit,
+};
 use jobtrack::{Clock, Error, ErrorKind, Result, SystemClock};
 use parking_lot::{Mutex, RwLock};
 use redb::backends::FileBackend;
@@ -158,13 +162,42 @@ impl RedbStore {
         })
     }
 
+    /// Reads what is left of a damaged store in this folder: every record on a page that matches its
+    /// checksum. Nothing is written there. [`rebuild`](jobtrack::store::rebuild) makes a store of it.
+    ///
+    /// # Errors
+    ///
+    /// `StoreHeld` if it is open; `StoreDamaged` if not even the beginning can be read; what the
+    /// operating system refuses.
+    pub fn salvage(path: impl AsRef<Path>) -> Result<Remains> {
+        salvage::salvage(path.as_ref())
+    }
+
     /// Reads from one snapshot of the file.
     fn reading<T>(&self, read: impl FnOnce(&redb::ReadTransaction) -> Result<T>) -> Result<T> {
         let database = self.database.read();
-        let database = database.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::StoreFailed, "the store was closed by an error; open it again")
-        })?;
+        let database = database.as_ref().ok_or_else(closed)?;
         read(&database.begin_read().map_err(|error| self.failed("read", error))?)
+    }
+
+    /// Visits every record of these spaces.
+    fn visit<'a>(
+        &self,
+        snapshot: &redb::ReadTransaction,
+        spaces: impl IntoIterator<Item = &'a Space>,
+        visit: &mut Inspect<'_>,
+    ) -> Result<()> {
+        for &space in spaces {
+            let table = snapshot
+                .open_table(space_table(space))
+                .map_err(|error| self.failed("read", error))?;
+            for entry in table.iter().map_err(|error| self.failed("read", error))? {
+                let (key, value) = entry.map_err(|error| self.failed("read", error))?;
+                let record = decode(&self.folder, space, key.value(), value.value());
+                visit(space, key.value(), record)?;
+            }
+        }
+        Ok(())
     }
 
     fn failed(&self, doing: &str, error: impl Into<redb::Error>) -> Error {
@@ -197,18 +230,9 @@ impl RedbStore {
 impl Store for RedbStore {
     fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
         self.reading(|snapshot| {
-            let last = file::last_commit(&self.folder, snapshot)?;
-            for &space in Space::ALL.iter().filter(|space| space.is_loaded()) {
-                let table = snapshot
-                    .open_table(space_table(space))
-                    .map_err(|error| self.failed("read", error))?;
-                for entry in table.iter().map_err(|error| self.failed("read", error))? {
-                    let (key, value) = entry.map_err(|error| self.failed("read", error))?;
-                    let record = decode(&self.folder, space, key.value(), value.value())?;
-                    visit(space, key.value(), record)?;
-                }
-            }
-            Ok(last)
+            let loaded = Space::ALL.iter().filter(|space| space.is_loaded());
+            self.visit(snapshot, loaded, &mut |space, key, record| visit(space, key, record?))?;
+            file::last_commit(&self.folder, snapshot)
         })
     }
 
@@ -225,6 +249,62 @@ impl Store for RedbStore {
     }
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
+        self.writing(durability, |database| file::commit(&self.folder, database, batch, durability))
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            scan: true,
+            restore: true,
+            compact: true,
+            outlasts_a_full_disk: true,
+            removes_on_a_full_disk: false,
+        }
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        self.reading(|snapshot| {
+            self.visit(snapshot, Space::ALL, visit)?;
+            file::last_commit(&self.folder, snapshot)
+        })
+    }
+
+    fn restore(&self, restored: &Restored, durability: Durability) -> Result<(), CommitError> {
+        self.writing(durability, |database| {
+            file::restore(&self.folder, database, restored, durability)
+        })
+        .map(drop)
+    }
+
+    fn compact(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        let outcome = match &mut *self.database.write() {
+            Some(database) => database.compact(),
+            None => return Err(closed()),
+        };
+        match outcome {
+            Ok(_) => {
+                // It commits, and syncs, whether or not there was room to give back.
+                writer.has_deferred = false;
+                Ok(())
+            }
+            Err(error) => match self.settle(&mut writer, self.failed("compact", error)) {
+                CommitError::Failed(error) | CommitError::Unknown(error) => Err(error),
+                conflict @ CommitError::Conflict(_) => {
+                    Err(Error::new(ErrorKind::Conflict, conflict.to_string()))
+                }
+            },
+        }
+    }
+}
+
+impl RedbStore {
+    /// Makes one commit, unless the outcome of an earlier one is unknown.
+    fn writing(
+        &self,
+        durability: Durability,
+        write: impl FnOnce(&Database) -> Result<u64, Setback>,
+    ) -> Result<u64, CommitError> {
         let mut writer = self.writer.lock();
         let unsettled = || {
             CommitError::Unknown(Error::new(
@@ -236,7 +316,7 @@ impl Store for RedbStore {
             return Err(unsettled());
         }
         let outcome = match &*self.database.read() {
-            Some(database) => file::commit(&self.folder, database, batch, durability),
+            Some(database) => write(database),
             // Closed only when unsettled.
             None => return Err(unsettled()),
         };
@@ -251,6 +331,10 @@ impl Store for RedbStore {
             Err(Setback::Broken(error)) => Err(self.settle(&mut writer, error)),
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::StoreFailed, "the store was closed by an error; open it again")
 }
 
 impl fmt::Debug for RedbStore {

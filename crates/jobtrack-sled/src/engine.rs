@@ -8,15 +8,16 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use jobtrack::{Error, ErrorKind, Result};
+use jobtrack::store::Abilities;
+use jobtrack::{Clock, Error, ErrorKind, Result};
 use jobtrack_checked::{Engine, Place, VisitPair};
 use parking_lot::{Mutex, RwLock};
 use sled::{Batch, Config, Db};
 
 use crate::Options;
 
-/// An open database.
-pub(crate) struct Sled {
+/// An open database, which is of use to [`CheckedStore`](jobtrack_checked::CheckedStore) alone.
+pub struct Sled {
     /// Held for writing until a batch is stored: sled itself shows it from the moment it begins.
     state: RwLock<State>,
     synced: Mutex<Synced>,
@@ -42,6 +43,17 @@ impl Engine for Sled {
 
     const NAME: &'static str = "sled";
     const LABEL: &'static str = "jobs.sled";
+    const ABILITIES: Abilities = Abilities {
+        compact: false,
+        scan: true,
+        restore: true,
+        outlasts_a_full_disk: false,
+        removes_on_a_full_disk: false,
+    };
+
+    fn clock(options: &Options) -> &dyn Clock {
+        &*options.clock
+    }
 
     fn open(place: &Place, options: &Options) -> Result<Sled> {
         remove_half_written(place)?;
@@ -75,9 +87,10 @@ impl Engine for Sled {
         Ok(found.map(|value| value.to_vec()))
     }
 
-    fn scan(&self, visit: &mut VisitPair<'_>) -> Result<()> {
+    fn scan(&self, is_backwards: bool, visit: &mut VisitPair<'_>) -> Result<()> {
         let state = self.state.read();
-        for pair in state.readable(&self.place)?.iter() {
+        let mut pairs = state.readable(&self.place)?.iter();
+        while let Some(pair) = if is_backwards { pairs.next_back() } else { pairs.next() } {
             let (key, value) = pair.map_err(|error| refusal(&self.place, "read", error))?;
             visit(&key, &value)?;
         }

@@ -59,14 +59,12 @@
 mod engine;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
-use jobtrack::store::{Batch, CommitError, Durability, Record, Space, Store, Visit};
-use jobtrack::{Clock, Result, SystemClock};
+use jobtrack::{Clock, SystemClock};
 use jobtrack_checked::CheckedStore;
 
-use crate::engine::Sled;
+pub use crate::engine::Sled;
 
 /// How a [`SledStore`] is opened.
 #[derive(Clone)]
@@ -97,47 +95,6 @@ impl fmt::Debug for Options {
 ///   next synced one, until half a megabyte has come together, or until the store is dropped.
 /// - After an error in writing the outcome is unknown: every later commit is answered so, and every
 ///   reading fails, until the store is opened anew.
-pub struct SledStore(CheckedStore<Sled>);
-
-impl SledStore {
-    /// Opens the store in this folder, with the default [`Options`]; makes it if it is absent.
-    ///
-    /// # Errors
-    ///
-    /// `StoreHeld` if it is open already, in whichever process; `StoreForeign` if the folder is not
-    /// a jobtrack store in sled; `StoreTooNew` if a newer jobtrack or sled wrote it; `StoreDamaged`
-    /// if it does not hold what it once held; `StoreReadOnly`, `StoreFull` and `StoreFailed` for
-    /// what the operating system refuses.
-    pub fn open(path: impl AsRef<Path>) -> Result<SledStore> {
-        Self::open_with(path, &Options::default())
-    }
-
-    /// Opens the store in this folder; makes it if it is absent.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](SledStore::open).
-    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<SledStore> {
-        CheckedStore::open(path, options, &*options.clock).map(SledStore)
-    }
-}
-
-impl Store for SledStore {
-    fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
-        self.0.load(visit)
-    }
-
-    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
-        self.0.read(space, key)
-    }
-
-    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
-        self.0.commit(batch, durability)
-    }
-}
-
-impl fmt::Debug for SledStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledStore").field("folder", &self.0.place().path).finish_non_exhaustive()
-    }
-}
+///
+/// [`CheckedStore`] tells how it is opened.
+pub type SledStore = CheckedStore<Sled>;

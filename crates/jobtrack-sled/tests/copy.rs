@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jobtrack::store::{Batch, Durability, Space, Write, copy};
 use jobtrack::{
-    Command, Error, ErrorKind, EventKind, Expr, Failure, Job, JobId, JobParts, MemoryStore, NewJob,
-    Options, Position, Revision, Store, SystemClock, Tracker,
+    Command, Error, ErrorKind, EventKind, Expr, Failure, Job, JobId, MemoryStore, NewJob, Options,
+    Query, Revision, Store, Success, SystemClock, Tracker,
 };
 use jobtrack_fjall::FjallStore;
 use jobtrack_redb::RedbStore;
@@ -52,18 +52,12 @@ fn fill(store: Box<dyn Store>) {
     tracker.delete(id(3)).unwrap();
 }
 
-/// Every job but for its revision, and what became of the one that is gone.
-fn content(tracker: &Tracker) -> Vec<Result<Job, Error>> {
-    (0..JOBS)
-        .map(|n| {
-            let mut parts = JobParts::from(&*tracker.get(id(n))?.job);
-            parts.revision = Revision { epoch: 0, number: 0 };
-            Job::try_from(parts)
-        })
-        .collect()
+/// Every job, and what became of the one that is gone.
+fn content(tracker: &Tracker) -> Vec<Result<Arc<Job>, Error>> {
+    (0..JOBS).map(|n| tracker.get(id(n)).map(|found| found.job)).collect()
 }
 
-fn same(left: &[Result<Job, Error>], right: &[Result<Job, Error>]) -> bool {
+fn same(left: &[Result<Arc<Job>, Error>], right: &[Result<Arc<Job>, Error>]) -> bool {
     left.iter()
         .map(|job| job.as_ref().map_err(ToString::to_string))
         .eq(right.iter().map(|job| job.as_ref().map_err(ToString::to_string)))
@@ -79,32 +73,55 @@ fn all_jobs_go_round_through_every_store() {
     let first = parent.path().join("first");
     fill(Box::new(RedbStore::open(&first).unwrap()));
     let tracker = Tracker::open(RedbStore::open(&first).unwrap(), Options::default()).unwrap();
-    let expected = content(&tracker);
-    assert_eq!(expected.iter().filter(|job| job.is_err()).count(), 1);
+    // Whoever has seen everything up to here, and a page's end, goes on with every copy.
     let before = tracker.revision();
+    let ten = Query { max_records: Some(10), ..Query::default() };
+    let token = tracker.query(&ten).unwrap().next;
+    tracker.report(id(1), "seen later").unwrap();
+    tracker.succeed(id(1), Success::default()).unwrap();
+    tracker.delete(id(1)).unwrap();
+    tracker.start(id(1400)).unwrap();
+    let expected = content(&tracker);
+    assert_eq!(expected.iter().filter(|job| job.is_err()).count(), 2);
+    let page = Query { after: token, ..ten.clone() };
+    let next_page = tracker.query(&page).unwrap().jobs;
     drop(tracker);
 
+    let mut last_epoch = before.epoch;
     let mut from = RedbStore::open(&first).map(|store| Box::new(store) as Box<dyn Store>).unwrap();
     for (step, (name, open)) in STORES.iter().cycle().skip(1).take(4).enumerate() {
         let path = parent.path().join(format!("{step}-{name}"));
         let to = open(&path);
         let mut seen = Vec::new();
         let records = copied(&*from, &*to, &mut |records| seen.push(records)).unwrap();
-        // The jobs, one tombstone, the epochs and the head.
-        assert_eq!(u128::from(records), JOBS - 1 + 3, "{name}");
+        // The jobs, two tombstones, the epochs and the head.
+        assert_eq!(u128::from(records), JOBS - 2 + 4, "{name}");
         assert_eq!(seen.last(), Some(&records));
         assert!(seen.len() > 1 && seen.is_sorted(), "{seen:?}");
         drop(to);
 
         let tracker = Tracker::open(open(&path), Options::default()).unwrap();
-        let epoch = before.epoch + step as u64 + 1;
         assert!(tracker.opened().was_clean, "{name}");
-        assert_eq!(tracker.revision().epoch, epoch, "{name}: a new epoch for each copy");
-        assert!(same(&content(&tracker), &expected), "{name}");
-        assert_eq!(tracker.get(id(0)).unwrap().job.revision.epoch, epoch, "{name}");
-        // Changes go on from here, and whoever knew the store before is told that there is a gap.
-        let after = Position::from(before);
-        let mut watch = tracker.watch(Expr::everything(), Some(after)).unwrap();
+        let epoch = tracker.revision().epoch;
+        assert!(epoch > last_epoch, "{name}: an epoch of its own for each copy");
+        last_epoch = epoch;
+        assert!(same(&content(&tracker), &expected), "{name}: revisions included");
+        assert_eq!(tracker.query(&page).unwrap().jobs, next_page, "{name}");
+        let mut watch = tracker.watch(Expr::everything(), Some(before.into())).unwrap();
+        let mut told = Vec::new();
+        while let Ok(Some(event)) = watch.next(Duration::ZERO) {
+            told.push(match event.kind {
+                EventKind::Gone(gone) => (gone.uuid, "gone"),
+                EventKind::In(job) | EventKind::Changed(job) => (job.uuid, "changed"),
+                other => panic!("{name}: {other:?}"),
+            });
+        }
+        told.sort_unstable();
+        assert_eq!(told, [(id(1), "gone"), (id(1400), "changed")], "{name}");
+        drop(watch);
+        // What the first store does from here on is nothing that the copy has seen.
+        let later = Revision { number: before.number + 1_000, ..before };
+        let mut watch = tracker.watch(Expr::everything(), Some(later.into())).unwrap();
         let event = watch.next(Duration::ZERO).unwrap().unwrap();
         assert!(matches!(event.kind, EventKind::Gap), "{name}: {event:?}");
         drop((tracker, watch));

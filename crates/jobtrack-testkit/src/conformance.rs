@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use jobtrack::store::{Batch, CommitError, Durability, Expectation, Record, Space, Store, Write};
+use jobtrack::store::{
+    Batch, CommitError, Durability, Expectation, Record, Restored, Space, Store, Write,
+};
 use jobtrack::{Error, ErrorKind, Result};
 use uuid::Uuid;
 
@@ -62,6 +64,13 @@ macro_rules! store_conformance {
             reads_go_on_beside_commits_and_see_them_whole
             a_commit_that_failed_has_written_nothing
             an_unknown_outcome_ends_all_commits_until_it_is_opened_again
+            what_is_not_among_its_abilities_is_refused
+            a_scan_visits_every_space_as_of_one_commit
+            commits_go_on_while_a_scan_is_visited
+            records_are_restored_with_their_revisions
+            a_restored_store_takes_commits_and_survives_reopening
+            what_is_restored_must_follow_on
+            compacting_changes_nothing_that_is_read
         }
     };
     (@tests $harness:expr => $($name:ident)+) => {
@@ -523,6 +532,178 @@ pub fn reads_go_on_beside_commits_and_see_them_whole(harness: &impl Harness) {
             assert_eq!(reader.join().expect("a reader without a failure"), COMMITS);
         }
     });
+}
+
+/// Scanning, restoring and compacting are either declared or refused, and a refusal changes nothing.
+pub fn what_is_not_among_its_abilities_is_refused(harness: &impl Harness) {
+    let store = open(harness);
+    let abilities = store.abilities();
+    let refusal = |outcome: Result<(), Error>| {
+        let error = outcome.expect_err("a refusal of what is not declared");
+        assert_eq!(error.kind(), ErrorKind::StoreCannot, "{error}");
+    };
+    if !abilities.scan {
+        refusal(store.scan(&mut |_, _, _| Ok(())).map(drop));
+    }
+    if !abilities.restore {
+        match store.restore(&restored(7, []), Durability::Synced) {
+            Err(CommitError::Failed(error)) => refusal(Err(error)),
+            other => panic!("not a refusal: {other:?}"),
+        }
+    }
+    if !abilities.compact {
+        refusal(store.compact());
+    }
+    assert_eq!(load(&store), (0, Vec::new()));
+}
+
+/// A scan visits what `load` does, and log and blob as well, whole and with the last number.
+pub fn a_scan_visits_every_space_as_of_one_commit(harness: &impl Harness) {
+    let store = open(harness);
+    if !store.abilities().scan {
+        return;
+    }
+    assert_eq!(scan(&store), (0, Vec::new()));
+    let mut expected = Vec::new();
+    for (n, &space) in (1..).zip(Space::ALL) {
+        let value = space.name().as_bytes();
+        let revision = commit(&store, &batch([], [write(space, b"k", Some(value))]));
+        assert_eq!(revision, n);
+        expected.push((space, b"k".to_vec(), Record { revision, value: value.to_vec() }));
+    }
+    let last = store.commit(&batch([], []), Durability::Deferred).expect("the commit");
+    let (number, mut visited) = scan(&store);
+    visited.sort_by_key(|(space, _, _)| *space);
+    assert_eq!((number, visited), (last, expected));
+
+    let enough = || Error::new(ErrorKind::Contradiction, "enough");
+    let error = store.scan(&mut |_, _, _| Err(enough())).expect_err("the visitor's error");
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Contradiction, "enough"));
+}
+
+/// What is committed while somebody visits is neither held up nor seen.
+pub fn commits_go_on_while_a_scan_is_visited(harness: &impl Harness) {
+    let store = open(harness);
+    if !store.abilities().scan {
+        return;
+    }
+    let first = commit(&store, &pair(0));
+    let mut visits = 0;
+    let number = store.scan(&mut |_, _, record| {
+        visits += 1;
+        assert_eq!(record?.value, 0u64.to_be_bytes(), "as of one commit");
+        thread::scope(|scope| scope.spawn(|| commit(&store, &pair(visits))).join())
+            .expect("a commit that does not wait for the visitor");
+        Ok(())
+    });
+    assert_eq!((visits, number.expect("the scan")), (2, first));
+    assert_eq!(scan(&store).0, first + 2);
+}
+
+/// Records keep the revisions that they had in another store, though no commit here had them.
+pub fn records_are_restored_with_their_revisions(harness: &impl Harness) {
+    let store = open(harness);
+    if !store.abilities().restore {
+        return;
+    }
+    let record = |space: Space, revision| {
+        (space, b"k".to_vec(), Record { revision, value: space.name().as_bytes().to_vec() })
+    };
+    restore(&store, &restored(1_000, [record(Space::Job, 7), record(Space::Blob, 900)]));
+    restore(&store, &restored(1_001, [record(Space::Tombstone, 1_000)]));
+    let check = |store: &dyn Store| {
+        let (last, mut loaded) = load(store);
+        loaded.sort_by_key(|(space, _, _)| *space);
+        let expected = vec![record(Space::Job, 7), record(Space::Tombstone, 1_000)];
+        assert_eq!((last, loaded), (1_001, expected));
+        assert_eq!(read(store, Space::Blob, b"k"), Some(record(Space::Blob, 900).2));
+    };
+    check(&store);
+    drop(store);
+    check(&open(harness));
+}
+
+/// After restoring, commits have the numbers that follow, and find the revisions that were restored.
+pub fn a_restored_store_takes_commits_and_survives_reopening(harness: &impl Harness) {
+    let store = open(harness);
+    if !store.abilities().restore {
+        return;
+    }
+    let record = Record { revision: 5, value: b"old".to_vec() };
+    restore(&store, &restored(50, [(Space::Job, b"k".to_vec(), record)]));
+    let unmet = expect(Space::Job, b"k", Some(50));
+    assert_conflict(&store, &batch([unmet.clone()], []), &unmet);
+    let change =
+        batch([expect(Space::Job, b"k", Some(5))], [write(Space::Job, b"k", Some(b"new"))]);
+    assert_eq!(commit(&store, &change), 51);
+    drop(store);
+    for n in 52..60 {
+        let store = open(harness);
+        assert_eq!(load(&store).0, n - 1);
+        assert_eq!(commit(&store, &batch([], [])), n);
+    }
+}
+
+/// Only the first restoring commit of a store without any may choose its number.
+pub fn what_is_restored_must_follow_on(harness: &impl Harness) {
+    let store = open(harness);
+    if !store.abilities().restore {
+        return;
+    }
+    let record = Record { revision: 1, value: b"v".to_vec() };
+    let at = |number| restored(number, [(Space::Job, b"k".to_vec(), record.clone())]);
+    let refuse = |number| match store.restore(&at(number), Durability::Synced) {
+        Err(CommitError::Failed(error)) => assert_eq!(error.kind(), ErrorKind::InvalidValue),
+        other => panic!("{number} was not refused: {other:?}"),
+    };
+    refuse(0);
+    assert_eq!(load(&store), (0, Vec::new()));
+    restore(&store, &at(10));
+    for wrong in [0, 1, 9, 10, 12, u64::MAX] {
+        refuse(wrong);
+    }
+    assert_eq!(load(&store).0, 10);
+}
+
+/// Nothing that is read changes by compacting, deferred commits included, and commits go on.
+pub fn compacting_changes_nothing_that_is_read(harness: &impl Harness) {
+    let store = open(harness);
+    if !store.abilities().compact {
+        return;
+    }
+    store.compact().expect("the compacting of a new store");
+    for n in 0..20u8 {
+        let writes = Space::ALL.iter().map(|&space| write(space, &[n], Some(&[n; 5_000])));
+        commit(&store, &batch([], writes));
+    }
+    let removals = (0..18u8).map(|n| write(Space::Job, &[n], None));
+    let last = store.commit(&batch([], removals), Durability::Deferred).expect("the commit");
+    let before = load(&store);
+    store.compact().expect("the compacting");
+    assert_eq!(load(&store), before);
+    assert_eq!(read(&store, Space::Blob, &[3]).expect("a record").value, [3; 5_000]);
+    assert_eq!(commit(&store, &batch([], [])), last + 1);
+    drop(store);
+    let after = load(&open(harness));
+    assert_eq!((after.0, after.1), (last + 1, before.1));
+}
+
+fn restored<const N: usize>(number: u64, records: [(Space, Vec<u8>, Record); N]) -> Restored {
+    Restored { number, records: Vec::from(records) }
+}
+
+fn restore(store: &dyn Store, records: &Restored) {
+    store.restore(records, Durability::Synced).expect("the restoring");
+}
+
+/// The number of the last commit, and every record in the order of its visit.
+fn scan(store: &dyn Store) -> (u64, Vec<(Space, Vec<u8>, Record)>) {
+    let mut records = Vec::new();
+    let last = store.scan(&mut |space, key, record| {
+        records.push((space, key.to_vec(), record?));
+        Ok(())
+    });
+    (last.expect("the scan"), records)
 }
 
 fn pair(n: u64) -> Batch {

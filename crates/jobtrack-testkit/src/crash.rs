@@ -1,7 +1,9 @@
 //! A store that knows what a power cut would leave of it.
 
 use jobtrack::Result;
-use jobtrack::store::{Batch, CommitError, Durability, MemoryStore, Record, Space, Store, Visit};
+use jobtrack::store::{
+    Abilities, Batch, CommitError, Durability, Inspect, MemoryStore, Record, Space, Store, Visit,
+};
 use parking_lot::Mutex;
 
 /// A store in memory that tells synced commits from deferred ones.
@@ -83,6 +85,14 @@ impl Store for CrashStore {
             history.synced = history.batches.len();
         }
         Ok(revision)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { scan: true, ..Abilities::default() }
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        self.live.scan(visit)
     }
 }
 

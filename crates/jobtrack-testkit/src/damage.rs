@@ -25,9 +25,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use jobtrack::store::{Durability, Record, Space, Store};
+use jobtrack::store::{Durability, Record, Remains, Space, Store};
 use jobtrack::{ErrorKind, Result};
 
 use crate::conformance::{batch, write};
@@ -189,6 +189,78 @@ impl Subject {
         }
         verdict
     }
+}
+
+/// What came of salvaging one damaged store after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Salvaged {
+    /// How many were salvaged.
+    pub stores: usize,
+    /// How many could not be read at all.
+    pub hopeless: usize,
+    /// How many records were there to be saved, in those that were salvaged.
+    pub records: usize,
+    /// How many of them were saved.
+    pub saved: usize,
+}
+
+/// Reads what is left of a damaged store; a second folder is for whatever it has to write.
+pub type Salvage<'a> = dyn Fn(&Path, &Path) -> Result<Remains> + 'a;
+
+/// Damages a store so many times, and salvages it; panics if anything is saved that was
+/// not written so, if something is missing and not told, or if the damaged store is changed.
+pub fn check_salvage(open: &Open<'_>, salvage: &Salvage<'_>, places: usize) -> Salvaged {
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("data");
+    let scratch = parent.path().join("scratch");
+    let store = open(&folder).expect("a new store");
+    fill(&*store, 0..COMMITS);
+    let mut whole = Vec::new();
+    let scanned = store.scan(&mut |space, key, record| {
+        whole.push((space, key.to_vec(), record?));
+        Ok(())
+    });
+    scanned.expect("a store that is not damaged");
+    drop(store);
+    let image = Image::take(&folder);
+    let mut salvaged = Salvaged::default();
+    let damages = image.damages(places);
+    let step = (damages.len() / places.max(1)).max(1);
+    for damage in damages.into_iter().step_by(step) {
+        image.put(&folder);
+        damage.apply(&folder);
+        let before = stamps(&folder);
+        let _ = fs::remove_dir_all(&scratch);
+        let outcome = salvage(&folder, &scratch);
+        assert_eq!(stamps(&folder), before, "{damage}: the damaged store was written to");
+        let Ok(remains) = outcome else {
+            salvaged.hopeless += 1;
+            continue;
+        };
+        for record in &remains.records {
+            assert!(whole.contains(record), "{damage}: {record:?} was never written so");
+        }
+        let is_whole = remains.records.len() == whole.len();
+        assert!(is_whole || !remains.losses.is_empty(), "{damage}: a loss was not told");
+        salvaged.stores += 1;
+        salvaged.records += whole.len();
+        salvaged.saved += remains.records.len();
+    }
+    salvaged
+}
+
+/// The files of a folder, their lengths, and when they were last written.
+fn stamps(folder: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+    let mut stamps = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("the entry").path();
+        let metadata = fs::metadata(&path).expect("the file");
+        if metadata.is_dir() {
+            stamps.extend(self::stamps(&path));
+        }
+        stamps.insert(path, (metadata.len(), metadata.modified().expect("its time")));
+    }
+    stamps
 }
 
 /// Everything that can be read.

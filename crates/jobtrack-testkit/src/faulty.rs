@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jobtrack::store::{Batch, CommitError, Durability, Record, Space, Store, Visit};
+use jobtrack::store::{
+    Abilities, Batch, CommitError, Durability, Inspect, Record, Restored, Space, Store, Visit,
+};
 use jobtrack::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
@@ -135,6 +137,36 @@ impl<S: Store> Store for FaultyStore<S> {
                 )))
             }
         }
+    }
+
+    /// As the store underneath.
+    fn abilities(&self) -> Abilities {
+        self.inner.abilities()
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        self.inner.scan(visit)
+    }
+
+    /// Counts as a commit; an outcome that would be unknown fails.
+    fn restore(&self, restored: &Restored, durability: Durability) -> Result<(), CommitError> {
+        let mut plan = self.plan.lock();
+        plan.asked += 1;
+        let number = plan.asked;
+        match plan.faults.remove(&number) {
+            None => self.inner.restore(restored, durability),
+            Some(fault) => {
+                let kind = match fault {
+                    Fault::Failed(kind) => kind,
+                    Fault::Unknown { .. } => ErrorKind::StoreFailed,
+                };
+                Err(CommitError::Failed(Error::new(kind, "the restoring failed, as planned")))
+            }
+        }
+    }
+
+    fn compact(&self) -> Result<()> {
+        self.inner.compact()
     }
 }
 

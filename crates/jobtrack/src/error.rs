@@ -227,6 +227,8 @@ error_kinds! {
     StoreDamaged = "store_damaged",
     /// Reading or writing failed. Nothing was written.
     StoreFailed = "store_failed",
+    /// This kind of store cannot do that. Nothing was changed.
+    StoreCannot = "store_cannot",
     /// Whether the change was stored is not known; it is not visible. Open the store again to know.
     OutcomeUnknown = "outcome_unknown",
     /// An earlier outcome is unknown, or another tracker has opened the store: no change is taken

@@ -85,7 +85,7 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, Found, Maintained, OpenReport, Opening, Options, Ticket, TombstoneOptions, Tracker,
-    Watch,
+    Applied, FormatLevel, Found, Maintained, OpenReport, Opening, Options, Ticket,
+    TombstoneOptions, Tracker, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

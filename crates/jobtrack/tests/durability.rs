@@ -232,7 +232,11 @@ fn a_store_that_is_not_ours_damaged_or_from_the_future_is_refused_by_name() {
     let (kind, text) = refused(store_with(vec![meta(b"head", &[1, 2, 1, 0, 1])]));
     assert_eq!(
         (kind, text.as_str()),
-        (ErrorKind::StoreTooNew, "the store has format level 2, this build knows 1",)
+        (
+            ErrorKind::StoreTooNew,
+            "the store has format level 2, to which a newer jobtrack has raised it; this one knows \
+         levels up to 1",
+        )
     );
     let job = Write { space: Space::Job, key: vec![0; 8], value: Some(vec![1, 2, 3]) };
     let (kind, text) = refused(store_with(vec![meta(b"head", &[1, 1, 1, 0, 1]), job]));

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jobtrack::{ErrorKind, Result, SystemClock};
+use jobtrack::store::Abilities;
+use jobtrack::{Clock, ErrorKind, Result, SystemClock};
 use jobtrack_checked::{CheckedStore, Engine, Place, VisitPair};
 
 /// Every pair of the store.
@@ -27,12 +28,23 @@ pub(crate) struct Shelf {
 }
 
 impl Engine for Shelf {
-    type Options = ();
+    type Options = SystemClock;
 
     const NAME: &'static str = "shelf";
     const LABEL: &'static str = "jobs.shelf";
+    const ABILITIES: Abilities = Abilities {
+        scan: true,
+        restore: true,
+        compact: false,
+        outlasts_a_full_disk: false,
+        removes_on_a_full_disk: false,
+    };
 
-    fn open(place: &Place, (): &()) -> Result<Shelf> {
+    fn clock(options: &SystemClock) -> &dyn Clock {
+        options
+    }
+
+    fn open(place: &Place, _: &SystemClock) -> Result<Shelf> {
         let file = place.path.join("pairs");
         let pairs = if place.is_new { Pairs::new() } else { unpack(&fs::read(&file).unwrap()) };
         let (fails, panics) = Default::default();
@@ -44,10 +56,14 @@ impl Engine for Shelf {
         Ok(self.pairs.lock().unwrap().get(key).cloned())
     }
 
-    fn scan(&self, visit: &mut VisitPair<'_>) -> Result<()> {
+    fn scan(&self, is_backwards: bool, visit: &mut VisitPair<'_>) -> Result<()> {
         assert!(!self.panics.load(Ordering::Relaxed), "the shelf fell");
         let pairs = self.pairs.lock().unwrap().clone();
-        pairs.iter().try_for_each(|(key, value)| visit(key, value))
+        let mut each = |(key, value): (&Vec<u8>, &Vec<u8>)| visit(key, value);
+        match is_backwards {
+            false => pairs.iter().try_for_each(&mut each),
+            true => pairs.iter().rev().try_for_each(&mut each),
+        }
     }
 
     fn write(&self, pairs: Vec<(Vec<u8>, Option<Vec<u8>>)>, _is_synced: bool) -> Result<()> {
@@ -73,7 +89,7 @@ impl Engine for Shelf {
 
 /// Opens a store on a shelf.
 pub(crate) fn open(folder: &Path) -> Result<CheckedStore<Shelf>> {
-    CheckedStore::open(folder, &(), &SystemClock::new())
+    CheckedStore::open(folder)
 }
 
 /// Changes what the engine of a closed store holds.

@@ -43,6 +43,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route("/v1/watch", at(Face::Native, app, watch))
         .route("/v1/import", at(Face::Native, app, import))
         .route("/v1/export", at(Face::Native, app, export))
+        .route("/v1/backup", at(Face::Native, app, backup))
 }
 
 async fn index(_app: Arc<App>, request: Request) -> Answer {
@@ -59,6 +60,7 @@ async fn index(_app: Arc<App>, request: Request) -> Answer {
                 "watch": "/v1/watch",
                 "import": "/v1/import",
                 "export": "/v1/export",
+                "backup": "/v1/backup",
                 "ontap": ontap::JOBS,
             });
             Ok(json(JSON, crate::errors::to_json(&index)))
@@ -161,6 +163,19 @@ async fn export(app: Arc<App>, request: Request) -> Answer {
         Method::GET | Method::HEAD => {
             body::expect_none(content).await?;
             transfer::export(app, &parts.uri)
+        }
+        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
+        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
+    }
+}
+
+async fn backup(app: Arc<App>, request: Request) -> Answer {
+    let (parts, content) = request.into_parts();
+    match parts.method {
+        Method::GET | Method::HEAD => {
+            body::expect_none(content).await?;
+            Params::parse(parts.uri.query())?.only(&[])?;
+            Ok(transfer::backup(app))
         }
         Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
         method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),

@@ -1,6 +1,6 @@
 //! Import and export: one job a line, as the native face shows it, streamed both ways.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -30,6 +30,8 @@ const READ_AHEAD: usize = 500;
 const PIECE: usize = 1_000;
 /// Pieces of an export that wait for a slow reader.
 const PIECES: usize = 2;
+/// Bytes in one piece of a backup.
+const BACKUP_PIECE: usize = 64 * 1024;
 
 pub(super) async fn import(app: Arc<App>, parts: &Parts, mut content: Body) -> Answer {
     let params = Params::parse(parts.uri.query())?;
@@ -89,17 +91,52 @@ pub(super) fn export(app: Arc<App>, uri: &Uri) -> Answer {
         },
         ..Query::default()
     };
+    Ok(streamed("an export", move |sender| send(&app, query, sender)))
+}
+
+/// Every record of the store, all as of one commit.
+pub(super) fn backup(app: Arc<App>) -> Response {
+    streamed("a backup", move |sender| {
+        let mut pieces = BufWriter::with_capacity(BACKUP_PIECE, Pieces(sender));
+        let written = crate::backup::write(&app.tracker, &mut pieces);
+        let written = written.map_err(io::Error::other).and_then(|()| pieces.flush());
+        // A client that is gone is not an error here.
+        if sender.is_closed() { Ok(()) } else { written }
+    })
+}
+
+/// Lines that a thread of its own sends, as fast as they are taken.
+fn streamed(
+    what: &'static str,
+    send: impl FnOnce(&mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> + Send + 'static,
+) -> Response {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = send(&app, query, &sender) {
-            tracing::warn!("an export broke off: {error}");
+        if let Err(error) = send(&sender) {
+            tracing::warn!("{what} broke off: {error}");
             // The body ends in an error, so the client sees that it is not whole.
             let _ = sender.blocking_send(Err(error));
         }
     });
     let mut response = Response::new(Body::from_stream(ReceiverStream::new(receiver)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    Ok(response)
+    response
+}
+
+/// What is written goes to a client, a piece at a time.
+struct Pieces<'a>(&'a mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match self.0.blocking_send(Ok(Bytes::copy_from_slice(piece))) {
+            Ok(()) => Ok(piece.len()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn send(app: &App, mut query: Query, sender: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {

@@ -23,7 +23,13 @@ use crate::timestamp::Timestamp;
 /// The version of every record that this build writes.
 const VERSION: u8 = 1;
 
-/// The format level of a store that this build writes; a store of a higher one is refused by name.
+/// The newest format level that this build knows, and that of a store which it makes.
+///
+/// A level is what a build must know to open a store: which versions of each record may be in it. A
+/// store keeps its level until it is raised on purpose (`Tracker::finalize`), so that the release
+/// before can still open it. So what is encoded must be chosen by the store's level, and not by the
+/// build: a new version of a record comes with a new level, and `encode` is given that of the store.
+/// With level 1 there is one version of each record, and nothing to choose.
 pub(crate) const FORMAT: u32 = 1;
 
 /// The key of the engine's own record, in the space `meta` as those below.
@@ -246,6 +252,21 @@ pub(crate) fn encode_forgotten(forgotten: Forgotten) -> Result<Vec<u8>> {
 pub(crate) fn decode_forgotten(bytes: &[u8], number: u64) -> Result<Revision> {
     let record: ForgottenV1 = decode(bytes, "the record of what is forgotten")?;
     Ok(Revision { epoch: record.epoch, number: record.number.unwrap_or(number) })
+}
+
+/// Refuses the format level of a store that a newer jobtrack has raised, or that never was.
+pub(crate) fn check_format(format: u32, newest: u32) -> Result<()> {
+    match format {
+        0 => Err(damaged("the store has format level 0, which never was")),
+        _ if format <= newest => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::StoreTooNew,
+            format!(
+                "the store has format level {format}, to which a newer jobtrack has raised it; \
+                 this one knows levels up to {newest}"
+            ),
+        )),
+    }
 }
 
 pub(crate) fn encode_head(head: &Head) -> Result<Vec<u8>> {

@@ -97,6 +97,30 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Refuses a folder that somebody has open, and keeps others from opening it for as long as what
+    /// it returns is kept. Nothing is written: this is for those who only read, such as a salvage.
+    ///
+    /// # Errors
+    ///
+    /// `StoreForeign` if there is no folder of this path, `StoreHeld`, and what the operating system
+    /// refuses.
+    pub fn hold_still(path: impl AsRef<Path>) -> Result<Option<File>> {
+        let path = path.as_ref();
+        if !path.is_dir() {
+            return Err(foreign(path, "it is no folder"));
+        }
+        let lock_path = path.join(LOCK);
+        let mut lock = match File::open(&lock_path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| refusal("open", &lock_path, error))?,
+        };
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Err(held(path, &mut lock)),
+            Err(TryLockError::Error(error)) => Err(refusal("lock", &lock_path, error)),
+        }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -355,6 +379,22 @@ mod tests {
             "a released lock names nobody"
         );
         open(parent.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_can_be_held_still_without_a_trace() {
+        let parent = tempfile::tempdir().unwrap();
+        assert!(Folder::hold_still(parent.path()).unwrap().is_none());
+        assert_eq!(names(parent.path()), [""; 0]);
+        let folder = open(parent.path()).unwrap();
+        let error = Folder::hold_still(parent.path()).unwrap_err();
+        assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
+        drop(folder);
+        let still = Folder::hold_still(parent.path()).unwrap();
+        assert!(still.is_some());
+        assert_eq!(open(parent.path()).unwrap_err().kind(), ErrorKind::StoreHeld);
+        let error = Folder::hold_still(parent.path().join("absent")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StoreForeign);
     }
 
     #[test]

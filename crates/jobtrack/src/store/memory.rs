@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use parking_lot::RwLock;
 
-use super::{Batch, CommitError, Durability, Record, Space, Store, Visit};
+use super::restore::check_number;
+use super::{
+    Abilities, Batch, CommitError, Durability, Inspect, Record, Restored, Space, Store, Visit,
+};
 use crate::error::Result;
 
 /// A store in memory, for tests and for jobs that need not outlive their process.
@@ -62,5 +65,31 @@ impl Store for MemoryStore {
             };
         }
         Ok(revision)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { scan: true, restore: true, ..Abilities::default() }
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        // A copy, so that commits go on while it is visited.
+        let (records, revision) = {
+            let inner = self.inner.read();
+            (inner.records.clone(), inner.revision)
+        };
+        for ((space, key), record) in records {
+            visit(space, &key, Ok(record))?;
+        }
+        Ok(revision)
+    }
+
+    fn restore(&self, restored: &Restored, _durability: Durability) -> Result<(), CommitError> {
+        let mut inner = self.inner.write();
+        check_number(inner.revision, restored.number).map_err(CommitError::Failed)?;
+        inner.revision = restored.number;
+        for (space, key, record) in &restored.records {
+            inner.records.insert((*space, key.clone()), record.clone());
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,9 @@ mod codec;
 mod copy;
 mod folder;
 mod memory;
+mod restore;
+mod salvage;
+mod verify;
 
 use std::fmt;
 
@@ -15,7 +18,7 @@ use uuid::Uuid;
 
 pub(crate) use codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, Forgotten, HEAD_KEY, Head, Tombstone};
 pub(crate) use codec::{
-    decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone,
+    check_format, decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone,
 };
 pub(crate) use codec::{
     encode_epochs, encode_forgotten, encode_head, encode_job, encode_tombstone,
@@ -23,8 +26,12 @@ pub(crate) use codec::{
 pub use copy::copy;
 pub use folder::Folder;
 pub use memory::MemoryStore;
+pub use restore::{Restorer, check_new, check_number};
+pub use salvage::{Loss, Remains, rebuild};
+pub(crate) use verify::shown;
+pub use verify::{Defect, Verified, verify};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A named space of records. The names are part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,6 +127,34 @@ pub struct Write {
     pub value: Option<Vec<u8>>,
 }
 
+/// Records as another store had them, which [`Store::restore`] writes into a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The number of the commit that writes them: any in a store that has none yet, then one more
+    /// each time.
+    pub number: u64,
+    /// The records, each key once. Their revisions are of commits that the other store made.
+    pub records: Vec<(Space, Vec<u8>, Record)>,
+}
+
+/// What a store can do beyond what every one must. `jobtrack-testkit` tests what is declared, and
+/// that what is not is refused with `StoreCannot`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Abilities {
+    /// [`Store::scan`]: so it can be copied, verified and backed up.
+    pub scan: bool,
+    /// [`Store::restore`]: so it can be what another is copied into.
+    pub restore: bool,
+    /// [`Store::compact`].
+    pub compact: bool,
+    /// On a full disk a commit is refused with [`Failed`](CommitError::Failed), kind `StoreFull`;
+    /// reading goes on, and once there is room commits go through again, without the store being
+    /// opened anew. Without this the outcome of such a commit is unknown.
+    pub outlasts_a_full_disk: bool,
+    /// On a disk that was filled commit by commit, one that only removes goes through all the same.
+    pub removes_on_a_full_disk: bool,
+}
+
 /// Why a batch was not committed.
 #[derive(Debug, Clone)]
 pub enum CommitError {
@@ -151,7 +186,13 @@ impl std::error::Error for CommitError {}
 /// What [`Store::load`] hands each record to: space, key, record.
 pub type Visit<'a> = dyn FnMut(Space, &[u8], Record) -> Result<()> + 'a;
 
+/// What [`Store::scan`] hands each record to: space, key, and the record, or why it cannot be read.
+pub type Inspect<'a> = dyn FnMut(Space, &[u8], Result<Record>) -> Result<()> + 'a;
+
 /// A durable home for records.
+///
+/// `load`, `read` and `commit` are all that the engine needs. The others have bodies that refuse, and
+/// a store that has more to offer says so in its [`Abilities`].
 ///
 /// # Contract
 ///
@@ -193,6 +234,53 @@ pub trait Store: Send + Sync {
     ///
     /// See [`CommitError`]: only `Unknown` leaves open whether the batch was written.
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError>;
+
+    /// What this store can do beyond the three above: nothing, unless it says so.
+    fn abilities(&self) -> Abilities {
+        Abilities::default()
+    }
+
+    /// Visits every record of every space, log and blob included, all as of one commit, whose
+    /// number it returns. Commits go on meanwhile.
+    ///
+    /// A record that cannot be read is handed on as the error that it is, and the scan goes on
+    /// behind it.
+    ///
+    /// # Errors
+    ///
+    /// `StoreCannot` if it is not among its abilities; `StoreDamaged` for damage that concerns no
+    /// one record, also after every record was visited; `StoreFailed`; every error of `visit` as
+    /// it is.
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        let _ = visit;
+        Err(cannot("be read whole"))
+    }
+
+    /// Writes records with the revisions they had elsewhere, into a store that has seen no commit
+    /// but those of earlier calls. The last call is synced, and makes those before it durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Store::commit); `StoreCannot` if it is not among its abilities, and
+    /// `InvalidValue` for a number that does not follow on. Nothing was written then.
+    fn restore(&self, records: &Restored, durability: Durability) -> Result<(), CommitError> {
+        let (_, _) = (records, durability);
+        Err(CommitError::Failed(cannot("take records as another had them")))
+    }
+
+    /// Gives back to the disk what room it can. Nothing of what it holds changes. Readings and
+    /// commits wait.
+    ///
+    /// # Errors
+    ///
+    /// `StoreCannot` if it is not among its abilities; as [`load`](Store::load) otherwise.
+    fn compact(&self) -> Result<()> {
+        Err(cannot("give room back to the disk"))
+    }
+}
+
+fn cannot(what: &str) -> Error {
+    Error::new(ErrorKind::StoreCannot, format!("this kind of store cannot {what}"))
 }
 
 impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
@@ -207,6 +295,22 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
         (**self).commit(batch, durability)
     }
+
+    fn abilities(&self) -> Abilities {
+        (**self).abilities()
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        (**self).scan(visit)
+    }
+
+    fn restore(&self, records: &Restored, durability: Durability) -> Result<(), CommitError> {
+        (**self).restore(records, durability)
+    }
+
+    fn compact(&self) -> Result<()> {
+        (**self).compact()
+    }
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -220,5 +324,21 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
         (**self).commit(batch, durability)
+    }
+
+    fn abilities(&self) -> Abilities {
+        (**self).abilities()
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        (**self).scan(visit)
+    }
+
+    fn restore(&self, records: &Restored, durability: Durability) -> Result<(), CommitError> {
+        (**self).restore(records, durability)
+    }
+
+    fn compact(&self) -> Result<()> {
+        (**self).compact()
     }
 }

@@ -6,7 +6,7 @@ use super::group::{Answers, Group, NextKeys, Published, head_expected, head_writ
 use super::ticket::Entry;
 use super::{Applied, Found, Inner, Maintained, View, closed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Batch, CommitError, Durability};
+use crate::store::{Batch, CommitError, Durability, Head};
 use crate::table::Table;
 use crate::timestamp::Timestamp;
 
@@ -102,7 +102,21 @@ impl Inner {
         if !self.view.read().has_deferred {
             return Ok(());
         }
-        self.store_head(&mut driver, self.time.now(), false)
+        let format = self.view.read().format;
+        self.store_head(&mut driver, format, self.time.now(), false)
+    }
+
+    /// Raises the store to the newest format level that this build knows.
+    pub(super) fn finalize(&self) -> Result<u32> {
+        let mut driver = self.driver.lock();
+        driver.status.check()?;
+        if self.view.read().format < self.newest_format {
+            self.store_head(&mut driver, self.newest_format, self.time.now(), false)?;
+            self.view.write().format = self.newest_format;
+        }
+        drop(driver);
+        self.history.wake();
+        Ok(self.newest_format)
     }
 
     /// Stores the horizon if an answer at this one hides what a crash could bring back.
@@ -149,7 +163,8 @@ impl Inner {
             Status::Closed => return Ok(()),
             status => status.check()?,
         }
-        self.store_head(&mut driver, self.time.now(), true)?;
+        let format = self.view.read().format;
+        self.store_head(&mut driver, format, self.time.now(), true)?;
         driver.status = Status::Closed;
         self.view.write().is_closed = true;
         drop(driver);
@@ -226,12 +241,18 @@ impl Inner {
     }
 
     /// Stores the engine's own record alone.
-    fn store_head(&self, driver: &mut Driver, horizon: Timestamp, is_clean: bool) -> Result<()> {
+    fn store_head(
+        &self,
+        driver: &mut Driver,
+        format: u32,
+        horizon: Timestamp,
+        is_clean: bool,
+    ) -> Result<()> {
         let revision = self.view.read().table.revision;
         let batch = Batch {
             id: driver.next_batch_id(),
             expectations: vec![head_expected(Some(revision.number))],
-            writes: vec![head_write(revision.epoch, horizon, is_clean)?],
+            writes: vec![head_write(Head { format, epoch: revision.epoch, horizon, is_clean })?],
         };
         let number = self.store_batch(driver, &batch, Durability::Synced)?;
         let mut view = self.view.write();

@@ -36,6 +36,7 @@ pub(super) struct Group<'a> {
     options: &'a Options,
     clock: &'a dyn Clock,
     now: Moment,
+    format: u32,
     epoch: u64,
     batch_id: Uuid,
     /// Whether there are commits that are not synced yet.
@@ -140,6 +141,7 @@ impl<'a> Group<'a> {
             options,
             clock,
             now,
+            format: view.format,
             epoch: view.table.revision.epoch,
             batch_id,
             has_deferred: view.has_deferred,
@@ -456,7 +458,8 @@ impl<'a> Group<'a> {
             let (space, key) = (Space::Meta, FORGOTTEN_KEY.to_vec());
             batch.writes.push(Write { space, key, value: Some(encode_forgotten(forgotten)?) });
         }
-        batch.writes.push(head_write(self.epoch, self.now.engine, false)?);
+        let (format, epoch, horizon) = (self.format, self.epoch, self.now.engine);
+        batch.writes.push(head_write(Head { format, epoch, horizon, is_clean: false })?);
         Ok(batch)
     }
 
@@ -492,8 +495,7 @@ pub(super) fn head_expected(revision: Option<u64>) -> Expectation {
 }
 
 /// The write of the engine's own record.
-pub(super) fn head_write(epoch: u64, horizon: Timestamp, is_clean: bool) -> Result<Write> {
-    let head = Head { format: crate::store::FORMAT, epoch, horizon, is_clean };
+pub(super) fn head_write(head: Head) -> Result<Write> {
     Ok(Write { space: Space::Meta, key: HEAD_KEY.to_vec(), value: Some(encode_head(&head)?) })
 }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobId;
 use crate::limits::{OPENING_THREADS, check_count};
-use crate::store::{Space, decode_job};
+use crate::store::{Space, decode_job, shown};
 use crate::table::{Row, SEGMENT_ROWS, Segment, Table};
 
 /// So many jobs are better put in one by one.
@@ -246,15 +246,6 @@ fn second_record(id: JobId) -> Error {
 
 /// The error with the name of the record that it is about.
 pub(super) fn named(space: Space, key: &[u8], error: &Error) -> Error {
-    let named = format!("record {} of space {}", hex(key), space.name());
+    let named = format!("record {} of space {}", shown(key), space.name());
     Error::new(error.kind(), error.to_string()).with_field(named)
-}
-
-fn hex(key: &[u8]) -> String {
-    use fmt::Write as _;
-    key.iter().fold(String::from("0x"), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -6,6 +6,7 @@
 
 mod commit;
 mod group;
+mod keep;
 mod load;
 mod open;
 mod ticket;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use keep::FormatLevel;
 pub use load::Opening;
 pub use open::OpenReport;
 pub use ticket::Ticket;
@@ -37,7 +39,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
 use crate::limits::{Limits, QUEUED_COMMANDS};
 use crate::query::{Count, Explanation, Expr, Page, Query, Run};
-use crate::store::Store;
+use crate::store::{FORMAT, Store};
 use crate::table::{Counts, Snapshot, Table};
 use crate::timestamp::Timestamp;
 use crate::watch::{Epochs, History, HistoryOptions, Position};
@@ -187,11 +189,15 @@ struct Inner {
     waiters: Waiters,
     epochs: Epochs,
     history: History,
+    /// The newest format level that this build knows.
+    newest_format: u32,
 }
 
 /// What readers see.
 struct View {
     table: Table,
+    /// The format level of the store.
+    format: u32,
     is_closed: bool,
     /// The horizon that is known to survive a crash.
     durable_horizon: Timestamp,
@@ -214,7 +220,7 @@ impl Tracker {
         check_retention(Some(options.retention))?;
         options.limits.check()?;
         options.opening.check()?;
-        open::open(Box::new(store), options).map(|inner| Tracker(Arc::new(inner)))
+        open::open(Box::new(store), options, FORMAT).map(|inner| Tracker(Arc::new(inner)))
     }
 
     /// What opening found.

@@ -14,13 +14,12 @@ use super::time::EngineTime;
 use super::upkeep::Upkeep;
 use super::waiters::Waiters;
 use super::{Inner, Options, View};
-use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Revision;
 use crate::limits::RETENTION_SECONDS;
 use crate::store::{
-    Batch, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, Record,
-    Space, Store, Write, decode_epochs, decode_forgotten, decode_head, decode_tombstone,
+    Batch, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, HEAD_KEY, Head, Record, Space,
+    Store, Write, check_format, decode_epochs, decode_forgotten, decode_head, decode_tombstone,
     encode_epochs,
 };
 use crate::table::{Table, Tombstones};
@@ -69,17 +68,12 @@ impl fmt::Display for OpenReport {
     }
 }
 
-pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
+pub(super) fn open(store: Box<dyn Store>, options: Options, newest: u32) -> Result<Inner> {
     let record = store.read(Space::Meta, HEAD_KEY)?;
     let head_at = record.as_ref().map(|record| record.revision);
     let head = record.map(|record| decode_head(&record.value)).transpose()?;
-    if let Some(head) = head
-        && head.format > FORMAT
-    {
-        return Err(Error::new(
-            ErrorKind::StoreTooNew,
-            format!("the store has format level {}, this build knows {FORMAT}", head.format),
-        ));
+    if let Some(head) = head {
+        check_format(head.format, newest)?;
     }
     let mut loaded = Loaded::default();
     let mut number = 0;
@@ -114,9 +108,8 @@ pub(super) fn open(store: Box<dyn Store>, options: Options) -> Result<Inner> {
             "the store holds records, but not the one that every jobtrack store has",
         ));
     }
-    let clock = Arc::clone(&options.clock);
     let found = Found { head, head_at, number };
-    settle(store, options, &*clock, &found, table, loaded)
+    settle(store, options, newest, &found, table, loaded)
 }
 
 /// What the store says of itself.
@@ -147,14 +140,15 @@ fn check_room(engine: Timestamp) -> Result<()> {
 fn settle(
     store: Box<dyn Store>,
     options: Options,
-    clock: &dyn Clock,
+    newest: u32,
     found: &Found,
     mut table: Table,
     loaded: Loaded,
 ) -> Result<Inner> {
+    let clock = Arc::clone(&options.clock);
     let wall = clock.wall();
     let Found { head, head_at, number } = *found;
-    let head = head.unwrap_or(Head { format: FORMAT, epoch: 1, horizon: wall, is_clean: true });
+    let head = head.unwrap_or(Head { format: newest, epoch: 1, horizon: wall, is_clean: true });
     // A crash may have taken commits that were never synced, and their numbers will come again.
     let epoch = if head.is_clean { head.epoch } else { head.epoch + 1 };
     let engine = wall.max(head.horizon);
@@ -162,7 +156,8 @@ fn settle(
     let Loaded { tombstones, next, mut epochs } = loaded;
     table.tombstones = tombstones;
     let begins = epochs.current() != Some(epoch);
-    let mut writes = vec![head_write(epoch, engine, false)?];
+    let mut writes =
+        vec![head_write(Head { format: head.format, epoch, horizon: engine, is_clean: false })?];
     if begins {
         let earlier = epochs.remembered(table.tombstones.forgotten());
         let (space, key) = (Space::Meta, EPOCHS_KEY.to_vec());
@@ -191,12 +186,14 @@ fn settle(
     Ok(Inner {
         time: EngineTime::starting_at(engine, Arc::clone(&options.clock)),
         epochs,
+        newest_format: newest,
         history: History::new(options.history, table.revision),
         options,
         store,
         report,
         view: RwLock::new(View {
             table,
+            format: head.format,
             is_closed: false,
             durable_horizon: engine,
             has_deferred: false,
