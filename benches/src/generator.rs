@@ -12,7 +12,8 @@ use std::num::NonZeroI64;
 use std::time::Duration;
 
 use jobtrack::{
-    Allows, Argument, Cause, JobError, JobId, JobParts, Progress, Revision, Scope, State, Timestamp,
+    Action, Actor, Allows, Argument, Cause, JobError, JobId, JobParts, Progress, Request, Revision,
+    Scope, State, Timestamp,
 };
 
 use crate::random::Random;
@@ -24,12 +25,34 @@ const DAY: u64 = 86_400 * SECOND;
 const WINDOW: u64 = 30 * DAY;
 /// The last creation is so long before the end of the window that even the longest job ends in it.
 const LONGEST_JOB: u64 = DAY;
+/// Bytes of text of its own that each wide job has.
+const WIDE_BYTES: usize = 200;
+
+/// How long a finished job stays after its end: until the last has ended it is twice the window,
+/// so that the first one goes a whole window after [`WINDOW_END`].
+pub const RETENTION: Duration = Duration::from_secs(60 * 86_400);
+/// How long an unfinished one will stay after its own end, so that what is finished soon after
+/// `WINDOW_END` is gone with the last of the others.
+const RETENTION_OF_UNFINISHED: Duration = Duration::from_secs(29 * 86_400);
 
 /// Just after the last thing that happened to any generated job: 2026-06-01T00:00:00Z.
 pub const WINDOW_END: Timestamp = match Timestamp::from_micros(1_780_272_000_000_000) {
     Some(end) => end,
     None => panic!("within the years 1 to 9999"),
 };
+
+/// What the jobs hold. Jobs of one seed are alike in all that does not belong to the shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// What is needed and little else: a label here and there, progress while a job runs.
+    #[default]
+    Usual,
+    /// Every field that an import can bring to a job of its state, and two labels in each job.
+    Full,
+    /// As full, with 200 bytes in each description that stand in no other, so that neither
+    /// templates nor dictionaries are of use.
+    Wide,
+}
 
 /// A stream of jobs, in the order of their creation but for those of one burst.
 ///
@@ -44,6 +67,9 @@ pub const WINDOW_END: Timestamp = match Timestamp::from_micros(1_780_272_000_000
 #[derive(Debug, Clone)]
 pub struct Jobs {
     random: Random,
+    shape: Shape,
+    /// For what belongs to the shape, so that all else stays as it is.
+    of_shape: Random,
     made: u64,
     count: u64,
     burst: Option<Burst>,
@@ -71,7 +97,26 @@ struct Template {
 impl Jobs {
     /// So many jobs of this seed.
     pub fn new(seed: u64, count: usize) -> Self {
-        Jobs { random: Random::new(seed), made: 0, count: count as u64, burst: None }
+        Jobs {
+            random: Random::new(seed),
+            shape: Shape::Usual,
+            of_shape: Random::new(!seed),
+            made: 0,
+            count: count as u64,
+            burst: None,
+        }
+    }
+
+    /// The same jobs in this shape.
+    ///
+    /// ```
+    /// use jobtrack_benches::{Jobs, Shape};
+    ///
+    /// assert!(Jobs::new(1, 100).shaped(Shape::Full).all(|job| job.labels.len() == 2));
+    /// ```
+    #[must_use]
+    pub fn shaped(self, shape: Shape) -> Self {
+        Jobs { shape, ..self }
     }
 
     fn template(&mut self) -> Template {
@@ -144,6 +189,13 @@ impl Iterator for Jobs {
         job.labels = labels(random);
         job.cooperative = random.chance(100);
         run(random, &mut job, template, number, created);
+        if self.shape != Shape::Usual {
+            complete(&mut self.of_shape, &mut job, number);
+        }
+        if self.shape == Shape::Wide {
+            job.description.push_str(", trace ");
+            job.description.extend(noise(&mut self.of_shape).take(WIDE_BYTES));
+        }
         Some(job)
     }
 
@@ -233,6 +285,49 @@ fn fail(random: &mut Random, job: &mut JobParts, template: Template, number: u64
     }
 }
 
+/// Sets every field that an import can bring to a job of this state.
+fn complete(random: &mut Random, job: &mut JobParts, number: u64) {
+    job.labels = [
+        ("tier".to_owned(), random.pick_skewed(TIERS).to_owned()),
+        if random.chance(700) {
+            ("owner".to_owned(), format!("team-{:02}", random.skewed(40)))
+        } else {
+            ("ticket".to_owned(), format!("CHG{:07}", random.below(10_000_000)))
+        },
+    ]
+    .into();
+    if job.progress.is_none() && job.start_time.is_some() {
+        let done = if job.state == State::Success { number } else { random.below(number + 1) };
+        job.progress = Some(Progress { done, total: Some(number), unit: "blocks".to_owned() });
+    }
+    if let (State::Failure, Some(code)) = (job.state, NonZeroI64::new(job.code))
+        && job.error.is_none()
+    {
+        let node = Argument { code: "node".to_owned(), message: job.node.clone() };
+        job.error = Some(JobError {
+            code,
+            message: job.message.clone(),
+            target: "node".to_owned(),
+            arguments: vec![node],
+        });
+    }
+    // A request waits only with a worker that answers for itself.
+    if job.cooperative && matches!(job.state, State::Running | State::Paused) {
+        job.requested = Some(Request {
+            action: Action::Cancel,
+            by: Actor::named(format!("operator-{}", random.below(8))),
+            time: job.update_time,
+            reason: "Maintenance of the node".to_owned(),
+        });
+    }
+}
+
+/// Characters without any order, six bits in each.
+fn noise(random: &mut Random) -> impl Iterator<Item = char> {
+    const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+    std::iter::repeat_with(|| char::from(random.pick(LETTERS)))
+}
+
 fn blank(random: &mut Random, state: State, created: u64) -> JobParts {
     JobParts {
         uuid: id(random, created),
@@ -247,8 +342,7 @@ fn blank(random: &mut Random, state: State, created: u64) -> JobParts {
         start_time: None,
         end_time: None,
         update_time: instant(created),
-        // Long enough that none expires while it is measured.
-        retention: Duration::from_secs(3_650 * 86_400),
+        retention: if state.is_terminal() { RETENTION } else { RETENTION_OF_UNFINISHED },
         retained_from: None,
         expire_time: None,
         deadline: None,
@@ -358,6 +452,24 @@ mod tests {
         assert!((100..=304).contains(&codes.len()), "{}", codes.len());
         let snap = share(&jobs, |job| job.description.contains("snap"));
         assert!((50..400).contains(&snap), "{snap}");
+    }
+
+    #[test]
+    fn a_shape_adds_and_changes_nothing_else() {
+        let of = |shape| Jobs::new(1, 2_000).shaped(shape);
+        for (usual, (full, wide)) in of(Shape::Usual).zip(of(Shape::Full).zip(of(Shape::Wide))) {
+            assert_eq!(
+                (full.uuid, full.state, &full.message),
+                (usual.uuid, usual.state, &usual.message)
+            );
+            assert_eq!(full.description, usual.description);
+            assert_eq!(full.labels.len(), 2);
+            assert_eq!(full.progress.is_some(), full.start_time.is_some());
+            assert_eq!(full.error.is_some(), full.state == State::Failure);
+            assert_eq!(wide.description.len(), usual.description.len() + 8 + WIDE_BYTES);
+            assert!(Job::try_from(full).is_ok() && Job::try_from(wide).is_ok());
+        }
+        assert!(of(Shape::Full).any(|job| job.requested.is_some()));
     }
 
     #[test]

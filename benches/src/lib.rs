@@ -7,15 +7,19 @@
 // Whatever goes wrong while measuring must end the measurement: a wrong figure is worse than none.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
+mod bare_log;
 mod generator;
 mod process;
 mod queries;
 mod random;
+mod random_query;
 mod vocabulary;
 mod world;
 
-pub use generator::{Jobs, WINDOW_END};
-pub use process::{grouped, grouped_whole, progress_bar, resident, run_apart};
-pub use queries::{Asked, QueryClass, Sql, query_classes, state_number};
+pub use bare_log::BareLog;
+pub use generator::{Jobs, RETENTION, Shape, WINDOW_END};
+pub use process::{available, grouped, grouped_whole, progress_bar, resident, run_apart};
+pub use queries::{Asked, Examples, QueryClass, Sql, query_classes, state_number};
 pub use random::Random;
-pub use world::{BenchClock, Meter, MeteredStore, NullStore, import, tracker_with};
+pub use random_query::{RandomQueries, RandomQuery};
+pub use world::{BenchClock, Meter, MeteredStore, NullStore, import, tracker_of, tracker_with};

@@ -11,10 +11,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 ///
 /// Anywhere but on Linux.
 pub fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("memory is measured on Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    memory("/proc/self/status", "VmRSS:")
+}
+
+/// Bytes of memory that programs can still be given.
+///
+/// # Panics
+///
+/// Anywhere but on Linux.
+pub fn available() -> u64 {
+    memory("/proc/meminfo", "MemAvailable:")
+}
+
+fn memory(file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(file).expect("memory is measured on Linux");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    let kibibytes: u64 = kibibytes.and_then(|text| text.parse().ok()).expect("VmRSS is in kB");
+    let kibibytes: u64 = kibibytes.and_then(|text| text.parse().ok()).expect("it is in kB");
     kibibytes * 1_024
 }
 

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jobtrack::{
-    Budget, Expr, Job, JobId, Names, Order, PageToken, Query, State, Timestamp, Tracker,
+    Budget, Expr, JobId, JobParts, Names, Order, PageToken, Query, State, Timestamp, Tracker,
 };
 
-use crate::generator::{Jobs, WINDOW_END};
 use crate::random::Random;
 
 /// Records of a page.
@@ -46,13 +45,22 @@ pub enum Asked {
 ///
 /// A tracker lets ties go by uuid. Where an index of SQLite gives the order, ties go as they stand
 /// in the index, by `id`: going by uuid would cost it a sort of every page. That is the same as
-/// long as no two jobs of a page have the same time, to the microsecond.
+/// long as no two jobs of a page have the same time, to the microsecond; where they may, the order
+/// in which they come is checked by [`exact_order`](Sql::exact_order).
 #[derive(Debug, Clone, Default)]
 pub struct Sql {
     /// What stands after WHERE, if anything.
     pub filter: String,
     /// What stands after ORDER BY.
     pub order: String,
+}
+
+impl Sql {
+    /// The order with ties as a tracker has them.
+    pub fn exact_order(&self) -> String {
+        let by_id = [", id DESC", ", id"].iter().find_map(|ties| self.order.strip_suffix(ties));
+        by_id.map_or_else(|| self.order.clone(), |keys| format!("{keys}, uuid"))
+    }
 }
 
 /// The number under which SQLite keeps a state: its place in the alphabet, which is its order.
@@ -85,16 +93,19 @@ impl QueryClass {
     }
 }
 
-/// Every class, for a tracker that holds these jobs.
+/// Every class, for a tracker that holds the jobs of these examples.
 ///
 /// # Panics
 ///
-/// If the tracker does not hold them, or there are too few of them to find an example of each kind
-/// among them (a thousand will do).
-pub fn query_classes(tracker: &Tracker, jobs: &Jobs) -> Vec<QueryClass> {
-    let Examples { count: jobs, ids, code, rare } = Examples::among(jobs.clone());
+/// If the tracker does not hold them.
+pub fn query_classes(tracker: &Tracker, examples: &Examples) -> Vec<QueryClass> {
+    let Examples { count: jobs, ids, code, rare, ticket } = examples;
     // Whole seconds in the last days, so that the range is neither empty nor everything. A time
     // written without a fraction means its whole second.
+    let days_ago = |days: i64| {
+        let micros = tracker.now().floor_to_second().as_micros() - days * 86_400_000_000;
+        Timestamp::from_micros(micros).expect("within the years 1 to 9999")
+    };
     let (from, until) = (days_ago(9), days_ago(3));
     let range = format!("{from}..{until}");
     let [from_micros, until_micros] = [from, until].map(Timestamp::as_micros);
@@ -108,7 +119,7 @@ pub fn query_classes(tracker: &Tracker, jobs: &Jobs) -> Vec<QueryClass> {
     let not_success = ("state", "!success");
     let not_success_sql = "state <> 4";
     vec![
-        class("get by uuid", Asked::Get(ids), "", ""),
+        class("get by uuid", Asked::Get(ids.clone()), "", ""),
         page("one state, by start", &[("state", "running")], by_start, "state = 3"),
         page(
             "rare state, by start",
@@ -118,11 +129,11 @@ pub fn query_classes(tracker: &Tracker, jobs: &Jobs) -> Vec<QueryClass> {
         ),
         page(
             "state and code, by end",
-            &[("state", "failure"), ("code", &code)],
+            &[("state", "failure"), ("code", code)],
             by_end,
             &format!("state = 0 AND code = {code}"),
         ),
-        half_way(tracker, jobs),
+        half_way(tracker, *jobs),
         class("counts by kind and state", Asked::Counts, "", ""),
         count("count of a state", &[("state", "success")], "state = 4"),
         count(
@@ -131,6 +142,16 @@ pub fn query_classes(tracker: &Tracker, jobs: &Jobs) -> Vec<QueryClass> {
             &and("state = 4", &range_sql),
         ),
         count("count with a wildcard", &[snap], snap_sql),
+        count(
+            "count with a longer wildcard",
+            &[("description", "*SnapMirror*")],
+            "description GLOB '*SnapMirror*'",
+        ),
+        count(
+            "count with a wildcard of names",
+            &[("description", "*_04*")],
+            "description GLOB '*_04*'",
+        ),
         count(
             "count of a negation and a wildcard",
             &[not_success, snap],
@@ -190,7 +211,14 @@ pub fn query_classes(tracker: &Tracker, jobs: &Jobs) -> Vec<QueryClass> {
             ("create_time", "create_time, uuid"),
             "start_time IS NULL",
         ),
+        page("set", &[("error.target", "!null")], by_end, "error_target IS NOT NULL"),
         page("label", &[("labels.tier", "gold")], by_end, "labels ->> 'tier' = 'gold'"),
+        page(
+            "rare label",
+            &[("labels.ticket", ticket)],
+            by_end,
+            &format!("labels ->> 'ticket' = '{ticket}'"),
+        ),
         page(
             "nothing matches",
             &[("description", "No job is called so")],
@@ -233,58 +261,65 @@ fn query(filters: &[(&str, &str)], order: &str) -> Query {
     Query { filter, order, max_records: Some(PAGE), budget, ..Query::default() }
 }
 
-fn days_ago(days: i64) -> Timestamp {
-    let micros = WINDOW_END.as_micros() - days * 86_400_000_000;
-    Timestamp::from_micros(micros).expect("within the window")
-}
-
 /// The page in the middle of everything in order of start, where keyset paging must not be slower
 /// than at the beginning.
 fn half_way(tracker: &Tracker, jobs: usize) -> QueryClass {
     let wanted = query(&[], "start_time desc");
-    let (job, after) = place(tracker, &wanted, jobs / 2);
-    let start = job.start_time().expect("half of all have started").as_micros();
-    let uuid: String = job.uuid.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    // Which jobs have no start, and so come last, is another page's affair.
-    let id = format!("SELECT id FROM job WHERE uuid = x'{uuid}'");
-    let filter = format!("(start_time, id) < ({start}, ({id}))");
+    let (start, after) = place(tracker, &wanted, jobs / 2);
+    let filter = format!("start_time < {}", start.as_micros());
     let asked = Asked::Page(Query { after: Some(after), ..wanted });
     class("page half way, by start", asked, &filter, "start_time DESC, id DESC")
 }
 
-/// The job that is so far into the answer, from 1, and the token of the page that ends with it.
-fn place(tracker: &Tracker, wanted: &Query, at: usize) -> (std::sync::Arc<Job>, PageToken) {
+/// The start of the job that is so far into the answer, from 1, and the token of the page that ends
+/// with the last job of the same start.
+fn place(tracker: &Tracker, wanted: &Query, at: usize) -> (Timestamp, PageToken) {
+    let ask = |query: &Query| tracker.query(query).expect("a page on the way");
     let first = (at - 1).min(jobtrack::limits::OFFSET_RECORDS);
-    let mut way = Query { offset: first, max_records: Some(1), ..wanted.clone() };
-    let mut left = at - first;
-    loop {
-        let page = tracker.query(&way).expect("a page on the way");
+    let mut page = ask(&Query { offset: first, max_records: Some(1), ..wanted.clone() });
+    let mut left = at - first - 1;
+    let next = |after: &Option<PageToken>, records: usize| {
+        ask(&Query { after: after.clone(), max_records: Some(records), ..wanted.clone() })
+    };
+    while left > 0 {
+        page = next(&page.next, left.min(jobtrack::limits::PAGE_RECORDS));
         left -= page.jobs.len();
-        let next = page.next.expect("the tracker holds the jobs");
-        if left == 0 {
-            return (page.jobs.last().expect("it is not empty").clone(), next);
+    }
+    let last = page.jobs.last().expect("the tracker holds the jobs");
+    let start = last.start_time().expect("half of all have started");
+    loop {
+        let following = next(&page.next, PAGE);
+        let alike = following.jobs.iter().take_while(|job| job.start_time() == Some(start));
+        match alike.count() {
+            0 => return (start, page.next.expect("more jobs follow")),
+            alike => page = next(&page.next, alike),
         }
-        let records = left.min(jobtrack::limits::PAGE_RECORDS);
-        way = Query { after: Some(next), offset: 0, max_records: Some(records), ..way };
     }
 }
 
 /// What the jobs have that the queries ask for.
-struct Examples {
+#[derive(Debug, Clone)]
+pub struct Examples {
     count: usize,
     ids: Vec<JobId>,
     /// The commonest code.
     code: String,
     /// Seven digits out of the variable part of one description.
     rare: String,
+    /// A label's value that hardly any other job has.
+    ticket: String,
 }
 
 impl Examples {
-    fn among(jobs: Jobs) -> Self {
-        let count = jobs.size_hint().0;
+    /// Examples among these jobs, so many.
+    ///
+    /// # Panics
+    ///
+    /// If there are too few to find one of each kind (a thousand will do).
+    pub fn among(jobs: impl Iterator<Item = JobParts>, count: usize) -> Self {
         let mut ids = Vec::new();
         let mut codes = BTreeMap::<i64, usize>::new();
-        let mut rare = None;
+        let (mut rare, mut ticket) = (None, None);
         for (n, job) in jobs.enumerate() {
             if n.is_multiple_of((count / IDS).max(1)) {
                 ids.push(job.uuid);
@@ -298,6 +333,9 @@ impl Examples {
             {
                 rare = Some(digits[5..12].to_owned());
             }
+            if n >= count / 2 && ticket.is_none() && job.state == State::Success {
+                ticket = job.labels.get("ticket").cloned();
+            }
         }
         shuffle(&mut ids);
         let commonest = codes.into_iter().max_by_key(|(_, count)| *count);
@@ -307,7 +345,13 @@ impl Examples {
             ids,
             code: code.to_string(),
             rare: rare.expect("a description of a request"),
+            ticket: ticket.expect("a job with a ticket"),
         }
+    }
+
+    /// Jobs from all over, in no order.
+    pub fn ids(&self) -> &[JobId] {
+        &self.ids
     }
 }
 
@@ -321,8 +365,6 @@ fn shuffle(ids: &mut [JobId]) {
 
 #[cfg(test)]
 mod tests {
-    use jobtrack::JobParts;
-
     use super::*;
     use crate::tracker_with;
 
@@ -334,13 +376,18 @@ mod tests {
             |test: &dyn Fn(&JobParts) -> bool| jobs.iter().filter(|job| test(job)).count() as u64;
         let snap = |job: &JobParts| job.description.contains("snap");
         let is_success = |job: &JobParts| job.state == State::Success;
-        for class in query_classes(&tracker, &Jobs::new(1, 3_000)) {
+        let examples = Examples::among(jobs.iter().cloned(), jobs.len());
+        for class in query_classes(&tracker, &examples) {
             let found = class.ask(&tracker, 0);
             let expected = match class.name {
-                "get by uuid" | "rare substring" => 1..=1,
+                "get by uuid" | "rare substring" | "rare label" => 1..=1,
                 "nothing matches" => 0..=0,
                 "count of a state" => of(&is_success)..=of(&is_success),
                 "count with a wildcard" => of(&snap)..=of(&snap),
+                "count with a longer wildcard" => {
+                    of(&|job| job.description.contains("SnapMirror"))..=600
+                }
+                "count with a wildcard of names" => 10..=60,
                 "count of a negation and a wildcard" => {
                     let both = of(&|job| snap(job) && !is_success(job));
                     both..=both

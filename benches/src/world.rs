@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use jobtrack::store::{Batch, CommitError, Record, Space, Visit, Write};
 use jobtrack::{
-    Clock, Command, Durability, JobParts, MemoryStore, Options, Result, Store, SystemClock,
-    Timestamp, Tracker,
+    Clock, Command, Durability, JobParts, Options, Result, Store, SystemClock, Timestamp, Tracker,
 };
 use uuid::Uuid;
 
@@ -18,11 +17,13 @@ const IMPORT_BATCH: usize = 1_000;
 
 /// A clock that runs as the machine's does, but from the end of the generated jobs' window, so that
 /// the same jobs are equally old on every day; and that can be moved forward, so that expiry can be
-/// measured without waiting for it.
+/// measured without waiting for it, or held still, so that two sides stamp the same times.
 #[derive(Debug, Default)]
 pub struct BenchClock {
     clock: SystemClock,
     ahead_micros: AtomicU64,
+    /// Where it is held, on the machine's clock; 0 while it runs.
+    held_nanos: AtomicU64,
 }
 
 impl Clock for BenchClock {
@@ -32,7 +33,10 @@ impl Clock for BenchClock {
 
     fn monotonic(&self) -> Duration {
         let ahead = Duration::from_micros(self.ahead_micros.load(Ordering::Relaxed));
-        self.clock.monotonic() + ahead
+        match self.held_nanos.load(Ordering::Relaxed) {
+            0 => self.clock.monotonic() + ahead,
+            held => Duration::from_nanos(held) + ahead,
+        }
     }
 
     fn new_id(&self) -> Uuid {
@@ -46,9 +50,21 @@ impl BenchClock {
         Options { clock: Arc::new(BenchClock::default()), ..Options::default() }
     }
 
-    /// Moves it forward by so many whole seconds.
-    pub fn advance(&self, seconds: u64) {
-        self.ahead_micros.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        self.ahead_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Holds it where it is, until it is moved forward or [released](BenchClock::release).
+    pub fn hold(&self) {
+        let nanos = u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
+        self.held_nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Lets it run again. The time for which it was held has passed then.
+    pub fn release(&self) {
+        self.held_nanos.store(0, Ordering::Relaxed);
     }
 }
 
@@ -150,11 +166,20 @@ pub fn import(
     }
 }
 
-/// A tracker in memory that holds so many jobs of this seed, and the jobs.
+/// A tracker that holds so many jobs of this seed, and the jobs.
 pub fn tracker_with(seed: u64, count: usize) -> (Tracker, Vec<JobParts>) {
-    let tracker = Tracker::open(MemoryStore::new(), BenchClock::options())
-        .expect("a new store in memory opens");
     let jobs: Vec<JobParts> = Jobs::new(seed, count).collect();
-    import(&tracker, jobs.iter().cloned(), |_| ());
-    (tracker, jobs)
+    (tracker_of(jobs.iter().cloned()), jobs)
+}
+
+/// A tracker above a store that keeps nothing, with these jobs.
+///
+/// # Panics
+///
+/// If the tracker refuses a job.
+pub fn tracker_of(jobs: impl Iterator<Item = JobParts>) -> Tracker {
+    let tracker = Tracker::open(NullStore::default(), BenchClock::options());
+    let tracker = tracker.expect("a new store opens");
+    import(&tracker, jobs, |_| ());
+    tracker
 }

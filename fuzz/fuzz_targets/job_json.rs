@@ -1,35 +1,3 @@
-//! A job as a line of an import: what is taken is the same after JSON, after the store's codec, and
-//! after an export and an import elsewhere.
-
 #![no_main]
 
-use std::sync::Arc;
-
-use jobtrack::{Command, Job, JobParts, MemoryStore, Revision, Tracker};
-use jobtrack_fuzz::options;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| {
-    let Ok(parts) = serde_json::from_slice::<JobParts>(data) else { return };
-    if let Ok(job) = Job::try_from(parts.clone()) {
-        let text = serde_json::to_string(&job).expect("a job can be written");
-        assert_eq!(serde_json::from_str::<Job>(&text).expect("and read back"), job, "{text}");
-    }
-    let store = Arc::new(MemoryStore::new());
-    let tracker = Tracker::open(Arc::clone(&store), options()).expect("a new store opens");
-    let Ok(imported) = tracker.run(Command::import(parts)) else { return };
-    let job = imported.job;
-    drop(tracker);
-
-    let tracker = Tracker::open(store, options()).expect("the store opens again");
-    let found = tracker.get(job.uuid).expect("the job is there").job;
-    assert_eq!(found, job, "after the codec");
-
-    let text = serde_json::to_string(&*found).expect("a job can be exported");
-    let parts: JobParts = serde_json::from_str(&text).expect("and read elsewhere");
-    let tracker = Tracker::open(MemoryStore::new(), options()).expect("a new store opens");
-    let elsewhere = tracker.run(Command::import(parts)).expect("and imported there").job;
-    let less_revision =
-        |job: &Job| JobParts { revision: Revision::default(), ..JobParts::from(job) };
-    assert_eq!(less_revision(&elsewhere), less_revision(&job));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| jobtrack_doors::job_json(data));

@@ -89,28 +89,35 @@ fn struck(
         }
     }
     disk.heal();
-    let mut left = vec![(disk.bytes(), "healed"), (disk.after_power_cut(random), "cut")];
     if !place.has_file() {
         // The store was not made, and what there is of it is thrown away.
-        left = vec![(Vec::new(), "not made")];
+        let disk = Disk::new(Vec::new());
+        return go_on(&place, &disk, &oracle, &format!("{context}: not made"));
     }
-    for (bytes, how) in left {
-        let disk = Disk::new(bytes);
-        let content = || {
-            let store = place
-                .open(&disk)
-                .unwrap_or_else(|error| panic!("{context}: {how}, then not opened: {error}"));
-            let content = oracle.judge(&store);
-            (content.unwrap_or_else(|error| panic!("{context}: {how}: {error}")), store)
-        };
-        let (first, store) = content();
-        drop(store);
-        let (second, store) = content();
-        assert!(first == second, "{context}: {how}, opened twice, and not the same");
-        let next = batch([], [write(Space::Job, b"next", Some(b"v"))]);
-        let next = store.commit(&next, Durability::Synced);
-        assert_eq!(next.ok(), Some(first.commit + 1), "{context}: {how}, then no commit");
-    }
+    let (cut, judge) = (Disk::new(disk.after_power_cut(random)), oracle.copy());
+    go_on(&place, disk, &oracle, &format!("{context}: healed"));
+    // What was read from the system's memory then, and not from the disk, must not be missed now.
+    let later = Disk::new(disk.after_power_cut(random));
+    go_on(&place, &later, &oracle, &format!("{context}: healed, and a power cut after that"));
+    // Had it been cut at once. Whatever was noted in the folder may be lost then.
+    go_on(&place, &cut, &judge, &format!("{context}: power cut"));
+}
+
+/// Opens the store, twice, judges it, and makes a synced commit.
+fn go_on(place: &Place, disk: &Disk, oracle: &Oracle, context: &str) {
+    let content = || {
+        let store = place.open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let content = oracle.judge(&store);
+        (content.unwrap_or_else(|error| panic!("{context}: {error}")), store)
+    };
+    let (first, store) = content();
+    drop(store);
+    let (second, store) = content();
+    assert!(first == second, "{context}: opened twice, and not the same");
+    oracle.settle(second);
+    let next = batch([], [write(Space::Job, b"next", Some(b"v"))]);
+    let next = oracle.watch(store).commit(&next, Durability::Synced);
+    assert_eq!(next.ok(), Some(first.commit + 1), "{context}: then no commit");
 }
 
 /// Records that come, change and go, now and then large enough for the file to grow.

@@ -22,8 +22,8 @@ use std::fs;
 use jobtrack::Result;
 use jobtrack::store::Store;
 use jobtrack_redb::{Options, RedbStore};
-use jobtrack_testkit::history::{self, Machine};
 use jobtrack_testkit::{Content, Disk, Oracle, Random};
+use jobtrack_testkit::{Machine, history};
 use tempfile::TempDir;
 
 use crate::course::{Broken, Course, Tally, cores};

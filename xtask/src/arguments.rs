@@ -22,6 +22,12 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// What belongs to this option: after its `=`, or the next word.
+    pub(crate) fn text(&mut self, name: &str, value: Option<&'a str>) -> Result<&'a str> {
+        let value = value.or_else(|| self.words.next().map(String::as_str));
+        value.ok_or_else(|| Failed::new(format!("{name} needs a value")))
+    }
+
     /// The number that belongs to this option: after its `=`, or the next word.
     pub(crate) fn number(&mut self, name: &str, value: Option<&str>) -> Result<u64> {
         let value = value.or_else(|| self.words.next().map(String::as_str));
@@ -58,5 +64,7 @@ mod tests {
         let failed = arguments.number(name, value).unwrap_err();
         assert_eq!(failed.to_string(), "--seconds needs a number");
         assert!(arguments.number("--seconds", Some("-1")).is_err());
+        assert_eq!(arguments.text("--file", Some("a.rs")).unwrap(), "a.rs");
+        assert!(arguments.text("--file", None).is_err());
     }
 }

@@ -47,17 +47,22 @@ pub(crate) fn targets() -> Result<Vec<String>> {
 pub(crate) fn run_targets(targets: &[String], seconds: u64) -> Result {
     for target in targets {
         // libFuzzer writes what it finds into the first folder, which git does not see, and only
-        // reads the second.
-        let found = format!("fuzz/corpus/{target}");
+        // reads the others.
+        let corpus = format!("fuzz/corpus/{target}");
         let seeds = format!("fuzz/seeds/{target}");
+        let found = format!("fuzz/found/{target}");
+        let mut folders = vec![&corpus, &seeds];
+        if root().join(&found).is_dir() {
+            folders.push(&found);
+        }
         let total_time = format!("-max_total_time={seconds}");
-        for folder in [&found, &seeds] {
+        for folder in [&corpus, &seeds] {
             let made = fs::create_dir_all(root().join(folder));
             made.map_err(|error| Failed::new(format!("{folder} cannot be made: {error}")))?;
         }
         // All of the engine is safe Rust, so the address sanitizer would find nothing and cost
         // half the speed. Coverage needs compiler flags that stable Rust hides: hence the variable.
-        let fuzz = ["fuzz", "run", "--sanitizer=none", target, &found, &seeds, "--"];
+        let fuzz = ["fuzz", "run", "--sanitizer=none", target];
         let limits = [
             total_time.as_str(),
             "-timeout=20",
@@ -66,7 +71,12 @@ pub(crate) fn run_targets(targets: &[String], seconds: u64) -> Result {
             "-verbosity=0",
             "-print_funcs=0",
         ];
-        run(cargo(&fuzz).args(limits).env("RUSTC_BOOTSTRAP", "1"))?;
+        let mut fuzzing = cargo(&fuzz);
+        fuzzing.args(folders).arg("--").args(limits).env("RUSTC_BOOTSTRAP", "1");
+        run(&mut fuzzing).map_err(|failed| {
+            let keep = "mend it, and keep what fuzz/artifacts has of it in fuzz/found";
+            Failed::new(format!("{failed}; {keep}/{target}"))
+        })?;
     }
     Ok(())
 }

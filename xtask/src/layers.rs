@@ -74,7 +74,7 @@ fn wrong_import(module: &str, source: &str) -> Option<String> {
         return Some(format!("the module {module} has no place in the order of modules"));
     };
     // Tests stand at the foot of a file.
-    let source = source.split("\n#[cfg(test)]").next().unwrap_or(source);
+    let source = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(source);
     source.split("crate::").skip(1).find_map(|rest| {
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         let imported: String = rest.chars().take_while(|c| is_name(*c)).collect();

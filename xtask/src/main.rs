@@ -8,11 +8,16 @@
 
 mod arguments;
 mod compare;
+mod coverage;
 mod figures;
 mod fuzz;
+mod keep;
 mod layers;
+mod mutants;
 mod shell;
+mod shuttle;
 mod steps;
+mod stress;
 mod test;
 mod tools;
 mod torture;
@@ -26,14 +31,24 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
 
   test                               all that decides whether a change lands; installs what it needs
   fuzz [--seconds N] [TARGET...]     each fuzz target, or those named, for N seconds (600)
+  shuttle [--schedules N] [--seed S] commits, readers and watches, each test under N schedules
+                                     (20000) drawn from S (the time of day, shown)
+  stress [--seconds N]               64 writers and 256 readers for N seconds (120) on each store, all
+                                     they were told judged afterwards
+  coverage [--uncovered]             lines that the tests run, of the engine and the stores
+  mutants [--crate NAME] [--file GLOB] [--changed[=REVISION]]
+                                     break the code in one place after another, and list what no
+                                     test notices; of what has changed since the branch left main
   figures [--jobs N] [--rounds N] [--json]
                                      memory per job and changes per second, measured in release
-  compare [--jobs N,...] [--classes TEXT,...] [--seconds S] [--json] [--plot DIR]
+  compare [--jobs N,...] [--only PART,...] [--classes TEXT,...] [--seconds S] [--json]
+          [--from FILE,...] [--write DIR]
                                      jobtrack beside SQLite: queries, changes, memory (--help tells)
   torture [--only NAME] [--minutes N] [--seed N] [--write FILE]
                                      power cuts, failing disks, killed processes, damage, for every
                                      store, at length (--help tells)
   wear                               bytes written to the disk over one job's life, by store
+  keep-stores                        keep a store of each kind as this release writes it; once
   deny                               licences, sources and bans of all dependencies (deny.toml)
   help                               this text
 ";
@@ -45,10 +60,15 @@ fn main() -> ExitCode {
     let done = match task.as_deref() {
         Some("test") => test::test(&rest),
         Some("fuzz") => fuzz::campaign(&rest),
+        Some("shuttle") => shuttle::shuttle(&rest),
+        Some("stress") => stress::stress(&rest),
+        Some("coverage") => coverage::coverage(&rest),
+        Some("mutants") => mutants::mutants(&rest),
         Some("figures") => figures::figures(&rest),
         Some("compare") => compare::compare(&rest),
         Some("torture") => torture::torture(&rest),
         Some("wear") => torture::wear(&rest),
+        Some("keep-stores") => keep::keep_stores(&rest),
         Some("deny") => deny(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -7,9 +7,9 @@ use crate::shell::{Result, cargo, command, run, target};
 use crate::steps::{Outcome, Steps};
 use crate::tools;
 
-/// How long each fuzz target runs: enough to see that it runs and that nothing shallow is broken.
-/// `cargo xtask fuzz` is the campaign.
-const FUZZ_SECONDS: u64 = 10;
+/// How long each of the twelve fuzz targets runs: enough to see that it runs and that nothing shallow
+/// is broken. `cargo xtask fuzz` is the campaign.
+const FUZZ_SECONDS: u64 = 8;
 
 /// Cheap steps come first, so that a change that is not ready is sent back soon. All builds are of
 /// the dev profile and share one folder; only the fuzz targets have flags, and so a folder, of

@@ -39,6 +39,33 @@ pub(crate) fn cargo_deny() -> Result {
     cargo_subcommand("deny", "cargo-deny")
 }
 
+/// cargo-mutants.
+pub(crate) fn mutants() -> Result {
+    cargo_subcommand("mutants", "cargo-mutants")
+}
+
+/// cargo-llvm-cov, and the part of the toolchain that reads what instrumented programs write.
+pub(crate) fn coverage() -> Result {
+    cargo_subcommand("llvm-cov", "cargo-llvm-cov")?;
+    // The component's programs are not on the path, so rustc is asked where they would be.
+    let libraries = output(&mut command("rustc", &["--print", "target-libdir"]));
+    let is_there = || {
+        let programs = libraries.as_ref().map(|folder| PathBuf::from(folder).join("../bin"));
+        programs.is_some_and(|folder| folder.join("llvm-profdata").exists())
+    };
+    if is_there() {
+        return Ok(());
+    }
+    println!("llvm-tools is missing; rustup is asked for it");
+    let added = run(&mut command("rustup", &["component", "add", "llvm-tools"]));
+    if added.is_err() || !is_there() {
+        return Err(Failed::new(
+            "llvm-tools is missing; install it (rustup component add llvm-tools) and run this again",
+        ));
+    }
+    Ok(())
+}
+
 /// cargo-fuzz, and the C++ compiler that its libFuzzer is built with.
 pub(crate) fn fuzzer() -> Result {
     cxx_compiler()?;

@@ -144,6 +144,11 @@ impl<E: Engine> CheckedStore<E> {
         label: u64,
         options: &E::Options,
     ) -> Result<(E, Seal)> {
+        if folder.is_doubted() {
+            Folder::write_again(&place.path)
+                .map_err(|error| place.refusal("write", &place.path, error))?;
+            folder.trust()?;
+        }
         let evidence = Evidence::search(&place.path, place.store)
             .map_err(|error| place.refusal("read", &place.path, error))?
             .filter(|evidence| evidence.synced > label);
@@ -152,7 +157,12 @@ impl<E: Engine> CheckedStore<E> {
             // Before the engine may remove the evidence: the next opening must know it, too.
             Label { store: place.store, floor: Some(place.floor) }.write(folder, E::NAME)?;
         }
-        let engine = guarded(place, || E::open(place, options))?;
+        let engine = guarded(place, || E::open(place, options)).inspect_err(|error| {
+            // Opening syncs as well.
+            if matches!(error.kind(), ErrorKind::StoreFailed | ErrorKind::StoreFull) {
+                folder.doubt();
+            }
+        })?;
         let seal = match guarded(place, || engine.get(SEAL_KEY))? {
             None => return Err(place.damaged("it has no seal, which every commit writes")),
             Some(bytes) => Seal::from_bytes(&bytes)
@@ -405,6 +415,8 @@ impl<E: Engine> CheckedStore<E> {
         let is_synced = durability == Durability::Synced;
         if let Err(error) = guarded(&self.place, || self.engine.write(plan.pairs, is_synced)) {
             self.is_unsettled.store(true, Ordering::Release);
+            // It may have been a sync.
+            self.folder.doubt();
             let message = format!("{error}; whether the change was stored is not known");
             let unknown = Error::new(ErrorKind::OutcomeUnknown, message).with_source(error);
             return Err(CommitError::Unknown(unknown));
@@ -428,7 +440,7 @@ impl<E: Engine> Drop for CheckedStore<E> {
         }
         if writer.synced < writer.seal.commit {
             if guarded(&self.place, || self.engine.sync()).is_err() {
-                return;
+                return self.folder.doubt();
             }
             writer.synced = writer.seal.commit;
         }

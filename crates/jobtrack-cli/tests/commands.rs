@@ -196,6 +196,11 @@ fn several_jobs_are_done_what_can_be_done_to_them() {
         let canceled: Vec<_> = ran.stdout.lines().collect();
         assert_eq!(canceled.len(), 2);
         assert_eq!(place.run(&["list", "--count", "cause=canceled"]).stdout, "3\n");
+        let plan = place.json(&["list", "--explain", "cause=canceled", "--order-by", "end_time"]);
+        assert_eq!(plan["records"], 3);
+        assert_eq!(plan["order"], "end_time");
+        let counted = place.json(&["list", "--explain", "--count", "state=failure"]);
+        assert_eq!((&counted["plan"], &counted["records"]), (&json!("tally"), &json!(3)));
         let got = place.run(&["get", &ids[0], &ids[1], &ids[2], "--fields", "state"]);
         assert_eq!(got.stdout.lines().count(), 3);
         let known = json!({"uuid": ids[0], "state": "failure"});

@@ -1,4 +1,5 @@
-//! Two processes and one store; and processes that die in the middle of their work.
+//! Two processes and one store; processes that die in the middle of their work; and
+//! one whose disk is full.
 
 use std::path::Path;
 
@@ -13,3 +14,4 @@ fn open(path: &Path) -> Result<Box<dyn Store>> {
 }
 
 jobtrack_testkit::store_processes!(open);
+jobtrack_testkit::store_on_a_full_disk!(open);

@@ -13,6 +13,12 @@ use jobtrack_fjall::FjallStore;
 use jobtrack_testkit::conformance::{batch, write};
 use tempfile::TempDir;
 
+fn open(path: &Path) -> jobtrack::Result<Box<dyn Store>> {
+    Ok(Box::new(FjallStore::open(path)?))
+}
+
+jobtrack_testkit::store_refusals!(open, "jobs.fjall");
+
 #[track_caller]
 fn refused(folder: &Path, kind: ErrorKind, parts: &[&str]) {
     let error = FjallStore::open(folder).unwrap_err();
@@ -72,26 +78,12 @@ fn last_commit(folder: &Path) -> jobtrack::Result<u64> {
 }
 
 #[test]
-fn what_is_not_a_store() {
-    let parent = tempfile::tempdir().unwrap();
-    let file = parent.path().join("file");
-    fs::write(&file, "text").unwrap();
-    refused(&file, ErrorKind::StoreForeign, &["file\" is not a jobtrack store", "needs a folder"]);
-    refused(parent.path(), ErrorKind::StoreForeign, &["\"file\"", "no jobs.fjall"]);
-
-    let redb = tempfile::tempdir().unwrap();
-    fs::write(redb.path().join("jobs.redb"), "redb").unwrap();
-    refused(redb.path(), ErrorKind::StoreForeign, &["\"jobs.redb\" but no jobs.fjall"]);
-
+fn a_folder_of_fjall_that_is_not_ours() {
     let other = tempfile::tempdir().unwrap();
     drop(fjall::Database::builder(other.path()).open().unwrap());
     let before = fs::read_dir(other.path()).unwrap().count();
     refused(other.path(), ErrorKind::StoreForeign, &["is not a jobtrack store"]);
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), before, "nothing was added");
-
-    let label = tempfile::tempdir().unwrap();
-    fs::write(label.path().join("jobs.fjall"), "something else").unwrap();
-    refused(label.path(), ErrorKind::StoreForeign, &["does not begin as the label"]);
 }
 
 #[test]
@@ -158,12 +150,4 @@ fn deferred_batches_may_be_torn_anywhere_and_synced_ones_nowhere() {
         refused(synced.path(), ErrorKind::StoreDamaged, &["0.jnl", "commit 6 was stored"]);
     }
     assert!(fs::read(self::journal(synced.path())).unwrap() == journal, "it was left as it is");
-}
-
-#[test]
-fn an_interrupted_making_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("jobs.fjall.new"), "jobtrack sto").unwrap();
-    assert_eq!(last_commit(folder.path()).unwrap(), 0);
-    assert!(!folder.path().join("jobs.fjall.new").exists());
 }

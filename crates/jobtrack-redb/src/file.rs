@@ -82,6 +82,10 @@ pub(crate) fn open(folder: &Folder, seam: &Seam, cache_bytes: usize) -> Result<(
         .map_err(|error| folder.error("open", error))?;
     let failed = |error: redb::Error| refusal(folder, "open", error);
     let backend = seam.backend(file).map_err(|error| failed(error.into()))?;
+    if folder.is_doubted() {
+        write_again(&backend).map_err(|error| folder.error("write", error))?;
+        folder.trust()?;
+    }
     inspect(folder, &backend)?;
     let database = Builder::new()
         .set_cache_size(cache_bytes)
@@ -257,6 +261,22 @@ impl<'t> Tables<'t> {
             Entry::Vacant(free) => free.insert(self.transaction.open_table(space_table(space))?),
         })
     }
+}
+
+/// Writes the file again as it is read, and syncs it. After a failed sync the system may show what it
+/// has not written, and would take it for written.
+fn write_again(file: &impl StorageBackend) -> std::io::Result<()> {
+    const BLOCK: usize = 1 << 20;
+    let length = file.len()?;
+    for at in (0..length).step_by(BLOCK) {
+        let rest = usize::try_from(length - at).unwrap_or(BLOCK);
+        let mut block = vec![0; rest.min(BLOCK)];
+        file.read(at, &mut block)?;
+        file.write(at, &block)?;
+    }
+    // The length as well, in case that it was not written.
+    file.set_len(length)?;
+    file.sync_data()
 }
 
 /// Refuses by name what redb would only call corrupted, or would make into an empty database.

@@ -94,7 +94,7 @@ impl fmt::Debug for Options {
 ///   outstanding) the outcome is unknown: every later commit is answered so, and every reading
 ///   fails, until the store is opened anew.
 pub struct RedbStore {
-    // In this order, since fields are dropped in it: the folder is let go when the file is closed.
+    /// Closed before the folder is let go.
     database: RwLock<Option<Database>>,
     writer: Mutex<Writer>,
     seam: Seam,
@@ -152,7 +152,11 @@ impl RedbStore {
         if folder.is_new() {
             file::create(&folder, &seam)?;
         }
-        let (database, last) = file::open(&folder, &seam, options.cache_bytes)?;
+        let opened = file::open(&folder, &seam, options.cache_bytes);
+        if opened.is_err() && seam.has_failed_sync() {
+            folder.doubt();
+        }
+        let (database, last) = opened?;
         Ok(RedbStore {
             database: RwLock::new(Some(database)),
             writer: Mutex::new(Writer { last, has_deferred: false, is_unsettled: false }),
@@ -204,6 +208,13 @@ impl RedbStore {
         refusal(&self.folder, doing, error.into())
     }
 
+    /// Tells whoever opens the store next that what it reads may not be on the disk.
+    fn note_failed_sync(&self) {
+        if self.seam.has_failed_sync() {
+            self.folder.doubt();
+        }
+    }
+
     /// Finds out what an error that stopped a commit has left, and opens the file again if nothing
     /// was lost. redb refuses everything after such an error, so without this a disk that is full
     /// for a moment would cost a restart.
@@ -222,6 +233,7 @@ impl RedbStore {
             return CommitError::Failed(error);
         }
         writer.is_unsettled = true;
+        self.note_failed_sync();
         let message = format!("{error}; whether the change was stored is not known");
         CommitError::Unknown(Error::new(ErrorKind::OutcomeUnknown, message).with_source(error))
     }
@@ -258,6 +270,7 @@ impl Store for RedbStore {
             restore: true,
             compact: true,
             outlasts_a_full_disk: true,
+            // A removal writes pages, too. As a rule some are free within the file, but not by promise.
             removes_on_a_full_disk: false,
         }
     }
@@ -330,6 +343,14 @@ impl RedbStore {
             Err(Setback::Refused(error)) => Err(CommitError::Failed(error)),
             Err(Setback::Broken(error)) => Err(self.settle(&mut writer, error)),
         }
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        // Closing syncs as well.
+        *self.database.get_mut() = None;
+        self.note_failed_sync();
     }
 }
 

@@ -13,6 +13,12 @@ use jobtrack_testkit::conformance::{batch, write};
 use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
+fn open(path: &Path) -> jobtrack::Result<Box<dyn Store>> {
+    Ok(Box::new(RedbStore::open(path)?))
+}
+
+jobtrack_testkit::store_refusals!(open, "jobs.redb");
+
 /// Another program's table, or the store's own as another version might have it.
 const STORE: TableDefinition<'_, &str, u64> = TableDefinition::new("store");
 
@@ -50,22 +56,6 @@ fn folder_with_a_database(fill: impl FnOnce(&Database)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fill(&Database::create(data_file(folder.path())).unwrap());
     folder
-}
-
-#[test]
-fn a_file_in_place_of_the_folder() {
-    let parent = tempfile::tempdir().unwrap();
-    let file = parent.path().join("file");
-    fs::write(&file, "text").unwrap();
-    refused(&file, ErrorKind::StoreForeign, &["file\" is not a jobtrack store", "needs a folder"]);
-}
-
-#[test]
-fn a_folder_of_something_else() {
-    let parent = tempfile::tempdir().unwrap();
-    fs::write(parent.path().join("PG_VERSION"), "15").unwrap();
-    refused(parent.path(), ErrorKind::StoreForeign, &["\"PG_VERSION\"", "no jobs.redb"]);
-    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "nothing was added");
 }
 
 #[test]

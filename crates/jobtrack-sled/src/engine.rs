@@ -25,7 +25,8 @@ pub struct Sled {
 }
 
 struct State {
-    database: Db,
+    /// Taken only when it is dropped.
+    database: Option<Db>,
     /// Whether a writing has failed, so that what sled shows may not be stored.
     is_broken: bool,
 }
@@ -68,7 +69,7 @@ impl Engine for Sled {
             .open(&log_path)
             .map_err(|error| place.refusal("open", &log_path, error))?;
         let engine = Sled {
-            state: RwLock::new(State { database, is_broken: false }),
+            state: RwLock::new(State { database: Some(database), is_broken: false }),
             synced: Mutex::new(Synced { log, blobs: BTreeSet::new() }),
             place: place.clone(),
         };
@@ -108,16 +109,19 @@ impl Engine for Sled {
         let mut state = self.state.write();
         // Taken back only by success, so that a panic of sled leaves it set.
         let was_broken = std::mem::replace(&mut state.is_broken, true);
-        state.database.apply_batch(batch).map_err(|error| refusal(&self.place, "write", error))?;
+        state
+            .database()?
+            .apply_batch(batch)
+            .map_err(|error| refusal(&self.place, "write", error))?;
         if is_synced {
-            self.sync_files(&state.database)?;
+            self.sync_files(state.database()?)?;
         }
         state.is_broken = was_broken;
         Ok(())
     }
 
     fn sync(&self) -> Result<()> {
-        self.sync_files(&self.state.read().database)
+        self.sync_files(self.state.read().database()?)
     }
 }
 
@@ -137,12 +141,30 @@ impl Sled {
 }
 
 impl State {
+    fn database(&self) -> Result<&Db> {
+        self.database.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::StoreFailed, "the database was let go, as it is being dropped")
+        })
+    }
+
     fn readable(&self, place: &Place) -> Result<&Db> {
         if self.is_broken {
             let why = "a writing has failed; open the store again";
             return Err(place.error(ErrorKind::StoreFailed, "cannot be read", why));
         }
-        Ok(&self.database)
+        self.database()
+    }
+}
+
+/// After a failed writing sled may wait for ever for what it can no longer write, when it is dropped.
+/// So this is left to a thread of its own, which does not keep the process from ending.
+impl Drop for State {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        if self.is_broken {
+            // Without a thread to be had, it is not dropped at all.
+            let _ = thread::Builder::new().spawn(move || drop(database));
+        }
     }
 }
 

@@ -52,7 +52,9 @@
 //!   a crash has torn: if no trace of a later synced commit is left, and the store's label (at most
 //!   1,024 synced commits old) is no younger, it is taken for one. redb does not have this gap.
 //! - A full disk, like every error in writing, leaves the outcome unknown, and the store must be
-//!   opened again.
+//!   opened again, **in another process**: sled may keep its files for as long as this one lives. On a full
+//!   disk sled has also been seen to wait for ever within a commit: then only ending the process
+//!   helps.
 //!
 //! [sled]: https://docs.rs/sled/0.34.7
 

@@ -13,6 +13,12 @@ use jobtrack_sled::SledStore;
 use jobtrack_testkit::conformance::{batch, write};
 use tempfile::TempDir;
 
+fn open(path: &Path) -> jobtrack::Result<Box<dyn Store>> {
+    Ok(Box::new(SledStore::open(path)?))
+}
+
+jobtrack_testkit::store_refusals!(open, "jobs.sled");
+
 #[track_caller]
 fn refused(folder: &Path, kind: ErrorKind, parts: &[&str]) {
     let error = SledStore::open(folder).unwrap_err();
@@ -36,22 +42,12 @@ fn last_commit(folder: &Path) -> jobtrack::Result<u64> {
 }
 
 #[test]
-fn what_is_not_a_store() {
-    let parent = tempfile::tempdir().unwrap();
-    let file = parent.path().join("file");
-    fs::write(&file, "text").unwrap();
-    refused(&file, ErrorKind::StoreForeign, &["file\" is not a jobtrack store", "needs a folder"]);
-    refused(parent.path(), ErrorKind::StoreForeign, &["\"file\"", "no jobs.sled"]);
-
+fn a_folder_of_sled_that_is_not_ours() {
     let other = tempfile::tempdir().unwrap();
     drop(sled::open(other.path()).unwrap());
     let before = fs::read_dir(other.path()).unwrap().count();
     refused(other.path(), ErrorKind::StoreForeign, &["is not a jobtrack store"]);
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), before, "nothing was added");
-
-    let label = tempfile::tempdir().unwrap();
-    fs::write(label.path().join("jobs.sled"), "something else").unwrap();
-    refused(label.path(), ErrorKind::StoreForeign, &["does not begin as the label"]);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jobtrack::{
-    Error, Event, EventKind, Expr, Job, JobId, Position, Query, Timestamp, Tracker, Watch,
+    Error, Event, EventKind, Expr, Job, JobId, Page, Position, Query, Revision, Timestamp, Tracker,
+    Watch,
 };
 
 /// A listing that is kept in step with the tracker by its events alone.
@@ -12,6 +13,9 @@ pub(crate) struct Follower {
     filter: Expr,
     jobs: BTreeMap<JobId, Arc<Job>>,
     position: Position,
+    /// The revision of the latest listing. It may be ahead of the position, and a crash may take what
+    /// lies between: so whoever takes up again must say that he has seen it.
+    listed: Revision,
     watch: Option<Watch>,
     /// Whether it has had every event since its listing, each once.
     is_exact: bool,
@@ -27,24 +31,26 @@ impl Follower {
     pub(crate) fn listing(tracker: &Tracker, filter: Expr) -> Follower {
         let page = query(tracker, &filter);
         let position = page.revision.into();
-        Follower::new(filter, page.jobs, position)
+        Follower::new(filter, page, position)
     }
 
     /// Watches from now, and lists then what it will hear of as well.
     pub(crate) fn from_now(tracker: &Tracker, filter: Expr) -> Follower {
         let watch = watch(tracker, &filter, None);
         let page = query(tracker, &filter);
-        let mut follower = Follower::new(filter, page.jobs, watch.position());
+        let mut follower = Follower::new(filter, page, watch.position());
         follower.watch = Some(watch);
         follower
     }
 
-    fn new(filter: Expr, jobs: Vec<Arc<Job>>, position: Position) -> Follower {
-        let jobs = jobs.into_iter().map(|job| (job.uuid, job)).collect();
+    fn new(filter: Expr, page: Page, position: Position) -> Follower {
+        let listed = page.revision;
+        let jobs = page.jobs.into_iter().map(|job| (job.uuid, job)).collect();
         Follower {
             filter,
             jobs,
             position,
+            listed,
             watch: None,
             is_exact: true,
             gone: BTreeSet::new(),
@@ -57,6 +63,12 @@ impl Follower {
         self.watch = None;
         // What it had heard of a commit in part, it will hear again.
         self.is_exact &= Position::from(self.position.revision()) == self.position;
+        let text = self.position.to_string();
+        let (whole, seen) = text.split_once("..").unwrap_or((&text, &text));
+        if seen.parse().is_ok_and(|seen: Revision| seen < self.listed) {
+            let position = format!("{whole}..{}", self.listed).parse();
+            self.position = position.unwrap_or_else(|error| fail(&error));
+        }
     }
 
     /// As [`hang_up`](Follower::hang_up), since the tracker is no more.
@@ -134,6 +146,7 @@ impl Follower {
                 assert!(!keeps_all || self.is_interrupted, "a gap, though all is kept");
                 let page = query(tracker, &self.filter);
                 assert!(page.revision >= event.revision, "the gap lies ahead of the listing");
+                self.listed = page.revision;
                 self.jobs = page.jobs.into_iter().map(|job| (job.uuid, job)).collect();
                 self.is_exact = false;
             }
@@ -154,7 +167,7 @@ impl Follower {
     }
 }
 
-fn query(tracker: &Tracker, filter: &Expr) -> jobtrack::Page {
+fn query(tracker: &Tracker, filter: &Expr) -> Page {
     tracker.query(&Query::matching(filter.clone())).unwrap_or_else(|error| fail(&error))
 }
 

@@ -16,15 +16,13 @@ use std::time::Duration;
 
 use jobtrack::{
     Action, Allows, Applied, Clock, Command, Durability, Error, ErrorKind, Expr, Extension,
-    Failure, Field, HistoryOptions, JobId, NewJob, Options, Query, State, Success, Timestamp,
-    TombstoneOptions, Tracker, Update,
+    Failure, Field, HistoryOptions, JobId, MemoryStore, NewJob, Options, Query, Revision, State,
+    Success, Timestamp, TombstoneOptions, Tracker, Update,
 };
-
-use jobtrack::{MemoryStore, Revision, Store};
 
 use crate::follower::Follower;
 use crate::model::{Model, ModelJob, ModelUpdate};
-use crate::{CrashStore, ManualClock};
+use crate::{CrashMachine, Machine, ManualClock};
 
 /// Jobs that a history works on.
 const SLOTS: u8 = 6;
@@ -32,49 +30,6 @@ const SLOTS: u8 = 6;
 const FOLLOWERS: usize = 4;
 /// How long tombstones stay in a history: long enough to be met, short enough to be outlived.
 const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
-
-/// What the store of a history stands on.
-pub trait Machine {
-    /// Opens the store that is there.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store, which only a loss of power excuses.
-    fn open(&mut self) -> jobtrack::Result<Box<dyn Store>>;
-
-    /// Plans a loss of power for some moment of the next step, if it comes to that; `choice` is any
-    /// number.
-    fn threaten(&mut self, choice: u8);
-
-    /// The step is over. Tells whether the power went, and takes the threat back.
-    fn has_lost_power(&mut self) -> bool;
-
-    /// Cuts the power, if it is not gone yet, and makes the machine anew of what that has left. The
-    /// store that was open is still there, and whatever it does concerns nobody any more.
-    fn crash(&mut self, choice: u8);
-}
-
-/// A machine whose store is a [`CrashStore`]. Its power goes between steps alone.
-#[derive(Debug, Default)]
-pub struct CrashMachine {
-    store: Arc<CrashStore>,
-}
-
-impl Machine for CrashMachine {
-    fn open(&mut self) -> jobtrack::Result<Box<dyn Store>> {
-        Ok(Box::new(Arc::clone(&self.store)))
-    }
-
-    fn threaten(&mut self, _choice: u8) {}
-
-    fn has_lost_power(&mut self) -> bool {
-        false
-    }
-
-    fn crash(&mut self, choice: u8) {
-        self.store = Arc::new(self.store.crash(usize::from(choice / 2 % 8)));
-    }
-}
 
 /// Plays the history that the bytes stand for.
 ///

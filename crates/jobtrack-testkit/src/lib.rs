@@ -10,8 +10,13 @@
 //!   was not synced. With the feature `redb` it stands beneath redb.
 //! - [`Oracle`]: judges what a store holds after any of this, since it saw every batch and answer.
 //! - [`store_processes!`]: a store that is held by another process, and one whose process is killed.
+//! - [`store_refusals!`]: what is no store, and one that cannot be written.
+//! - [`store_on_a_full_disk!`]: a full disk, and what a store declares to do on it.
 //! - [`damage`]: bytes flipped, sectors lost and files cut, each found or harmless.
-//! - [`history`]: random histories, played to a tracker and to the plain [`model`] of it.
+//! - [`store_kept!`]: stores that earlier releases have written are read as they were.
+//! - [`history`]: random histories, played to a tracker and to the plain [`model`] of it, on stores
+//!   of any kind ([`Machine`]).
+//! - [`stress`]: many threads at once, and a judge of all they were told.
 
 mod clock;
 pub mod conformance;
@@ -21,15 +26,23 @@ pub mod damage;
 mod disk;
 mod faulty;
 mod follower;
+pub mod full;
 pub mod history;
+pub mod kept;
+mod machine;
 pub mod model;
 mod oracle;
+mod pack;
 pub mod processes;
 mod random;
+#[cfg(unix)]
+pub mod refusals;
+pub mod stress;
 
 pub use clock::ManualClock;
 pub use crash::CrashStore;
 pub use disk::{Disk, DiskFault};
 pub use faulty::{Fault, FaultyStore};
+pub use machine::{CrashMachine, FolderMachine, Machine};
 pub use oracle::{Content, Oracle, Watched};
 pub use random::Random;

@@ -61,7 +61,7 @@ pub struct Oracle {
     known: Arc<Mutex<Known>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     /// What is there whatever happens.
     synced: Content,
@@ -91,6 +91,11 @@ impl Oracle {
         let found = known.read(store, &[])?;
         known.check(&found);
         Ok(found)
+    }
+
+    /// A judge of its own who knows the same.
+    pub fn copy(&self) -> Oracle {
+        Oracle { known: Arc::new(Mutex::new(self.known.lock().clone())) }
     }
 
     /// Takes what was found for what is there from now on, and synced: as a store is that was

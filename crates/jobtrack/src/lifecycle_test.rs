@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Extension, FailureError};
-use crate::job::{Allows, Argument};
+use crate::job::{Allows, Argument, Scope};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000).unwrap()
@@ -445,4 +445,16 @@ mod imported {
         let brings = JobParts { deadline: Some(at(5)), ..parts(RUNNING) };
         assert_eq!(refused(brings), (ErrorKind::InvalidValue, Some("deadline".to_owned())));
     }
+}
+
+#[test]
+fn a_scope_without_name_and_id_is_none() {
+    let of_scope = |name: &str, id: &str| {
+        let scope = Some(Scope { name: name.to_owned(), id: id.to_owned() });
+        let new = NewJob { scope, ..NewJob::default() };
+        create(&new, JobId::from_uuid(uuid::Uuid::nil()), Duration::ZERO, now(10)).scope
+    };
+    assert_eq!(of_scope("", ""), None);
+    assert_eq!(of_scope("svm1", "").unwrap().name, "svm1");
+    assert_eq!(of_scope("", "7").unwrap().id, "7");
 }

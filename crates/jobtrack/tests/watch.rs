@@ -449,6 +449,42 @@ fn a_watch_is_awaited_without_a_runtime() {
     assert_eq!(error.kind(), ErrorKind::Closed);
 }
 
+/// However much has happened that does not concern the filter, one poll looks through a few commits,
+/// and asks to be polled again.
+#[test]
+fn a_poll_lets_others_have_the_thread() {
+    const COMMITS: u128 = 300;
+    const LATER: u128 = 10_000;
+    let small = HistoryOptions { changes: 1, catch_up: 1, ..HistoryOptions::default() };
+    for (history, least) in [(HistoryOptions::default(), 3), (small, 1)] {
+        let options = Options { history, ..Options::default() };
+        let tracker = Tracker::open(MemoryStore::new(), options).unwrap();
+        let mut watch = tracker.watch(Expr::is(Field::Uuid, id(LATER)).unwrap(), None).unwrap();
+        for n in 1..=COMMITS {
+            tracker.create(new(n)).unwrap();
+        }
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut polls = 0;
+        loop {
+            assert!(watch.poll_next(&mut Context::from_waker(&waker)).is_pending());
+            let has_more = woken.0.swap(0, Ordering::SeqCst) == 1;
+            if !has_more {
+                break;
+            }
+            polls += 1;
+        }
+        assert!(polls >= least, "{polls}");
+        assert_eq!(watch.position(), tracker.revision().into(), "it has come to the end");
+        tracker.create(new(LATER)).unwrap();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1, "and waits");
+        let Poll::Ready(Ok(event)) = watch.poll_next(&mut Context::from_waker(&waker)) else {
+            panic!("it is there")
+        };
+        assert_eq!(event.kind.name(), "in");
+    }
+}
+
 /// Keeps a listing in step, as slowly as it is told to, until it has seen the last job.
 fn follow(tracker: &Tracker, filter: Expr, pause: Duration, stop: &AtomicBool) -> (usize, usize) {
     let list = || {

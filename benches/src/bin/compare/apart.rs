@@ -1,100 +1,68 @@
-//! What is measured in a process of its own: memory, and opening a store.
+//! What is measured in a process of its own: a tracker's memory, and opening a store.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jobtrack::store::Store;
 use jobtrack::{Options, Tracker};
-use jobtrack_benches::{BenchClock, Jobs, NullStore, import, progress_bar, resident};
+use jobtrack_benches::{BenchClock, Jobs, NullStore, Shape, import, progress_bar, resident};
 use jobtrack_redb::RedbStore;
+use tempfile::TempDir;
 
-use crate::line::{Line, Of};
+use crate::churn::churn_tracker;
+use crate::line::{Line, Of, Stage};
 use crate::load::SEED;
-use crate::sqlite::Sqlite;
 use crate::timing::Timed;
 
-/// How often a store is opened.
-const OPENINGS: usize = 3;
+/// How often a store is opened, unless that takes long.
+const OPENINGS: u64 = 3;
+/// Then it is opened once.
+const LONG: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// What a child of this program measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Apart {
-    /// Queries, changes and the load, of both sides.
-    Both,
-    /// By how much the process grows with the jobs in a tracker.
-    MemoryOfJobtrack,
-    /// The same for SQLite.
-    MemoryOfSqlite,
-    /// How long a tracker takes to open a store of so many jobs.
-    Opening,
-}
+/// The name of the class that [`opening`] measures.
+pub(crate) const OPENING: &str = "opening a redb file";
+/// The name of the class of all memory.
+pub(crate) const MEMORY: &str = "memory";
 
-impl Apart {
-    const ALL: &[Apart] =
-        &[Apart::Both, Apart::MemoryOfJobtrack, Apart::MemoryOfSqlite, Apart::Opening];
-}
-
-impl fmt::Display for Apart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Apart::Both => "both",
-            Apart::MemoryOfJobtrack => "memory-of-jobtrack",
-            Apart::MemoryOfSqlite => "memory-of-sqlite",
-            Apart::Opening => "opening",
-        })
-    }
-}
-
-impl FromStr for Apart {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let named = Apart::ALL.iter().find(|each| each.to_string() == text);
-        named.copied().ok_or_else(|| format!("{text:?} is nothing that can be measured"))
-    }
-}
-
-/// By how much this process grows when a tracker is given so many jobs.
-pub(crate) fn memory_of_jobtrack(jobs: usize) -> u64 {
-    let tracker = Tracker::open(NullStore::default(), BenchClock::options());
-    let tracker = tracker.expect("a new store opens");
+/// By how much this process grows when a tracker is given so many jobs, and by how much it has
+/// grown after as many whole lives, if that is wanted.
+pub(crate) fn memory(jobs: usize, shape: Shape, has_churn: bool) -> Vec<Line> {
+    let clock = Arc::new(BenchClock::default());
+    let options = Options { clock: Arc::<BenchClock>::clone(&clock), ..Options::default() };
+    let tracker = Tracker::open(NullStore::default(), options).expect("a new store opens");
     let before = resident();
     let bar = progress_bar(jobs as u64, "memory of jobtrack");
-    import(&tracker, Jobs::new(SEED, jobs), |done| bar.inc(done as u64));
+    import(&tracker, Jobs::new(SEED, jobs).shaped(shape), |done| bar.inc(done as u64));
     bar.finish_and_clear();
-    let after = resident();
-    assert_eq!(tracker.counts().expect("counts").total(), jobs as u64, "every job is there");
-    after.saturating_sub(before)
-}
-
-/// By how much it grows when SQLite is.
-pub(crate) fn memory_of_sqlite(jobs: usize) -> u64 {
-    let before = resident();
-    let sqlite = Sqlite::holding(Jobs::new(SEED, jobs));
-    let after = resident();
-    assert_eq!(sqlite.counts().rows(), jobs as u64, "every job is there");
-    after.saturating_sub(before)
+    let line = |stage| {
+        let bytes = resident().saturating_sub(before);
+        assert_eq!(tracker.counts().expect("counts").total(), jobs as u64, "every job is there");
+        Line::new(Of::Memory, MEMORY, jobs).sized(Some(bytes), None).at(stage)
+    };
+    let mut lines = vec![line(if shape == Shape::Wide { Stage::Wide } else { Stage::Fresh })];
+    if has_churn {
+        churn_tracker(&tracker, &clock, jobs, shape);
+        lines.push(line(Stage::Churned));
+    }
+    lines
 }
 
 /// How long a tracker takes to open a redb file of so many jobs, beside reading the file alone.
 /// SQLite opens a file without reading it, so there is nothing to stand beside.
-pub(crate) fn opening(jobs: usize) -> Line {
-    // Beside the program and not in the system's temporary folder, which may be in memory.
-    let this = std::env::current_exe().expect("a program knows its file");
-    let beside = this.parent().expect("a file is in a folder");
-    let folder = tempfile::tempdir_in(beside).expect("a folder can be made beside the program");
+pub(crate) fn opening(jobs: usize, shape: Shape) -> Line {
+    let folder = folder();
     let path = folder.path().join("jobs");
     let bar = progress_bar(jobs as u64, "filling a store to open");
     let tracker = Tracker::open(open(&path), options()).expect("a new store opens");
-    import(&tracker, Jobs::new(SEED, jobs), |done| bar.inc(done as u64));
+    import(&tracker, Jobs::new(SEED, jobs).shaped(shape), |done| bar.inc(done as u64));
     tracker.close().expect("the store closes");
     drop(tracker);
     bar.finish_and_clear();
 
     let (mut rebuilt, mut read) = (Timed::default(), Timed::default());
-    for _ in 0..OPENINGS {
+    let bar = progress_bar(OPENINGS, OPENING);
+    while rebuilt.runs() < OPENINGS && rebuilt.total() < LONG {
         let began = Instant::now();
         let store = open(&path);
         let mut bytes = 0;
@@ -113,16 +81,21 @@ pub(crate) fn opening(jobs: usize) -> Line {
         rebuilt.add(began.elapsed(), 1);
         assert_eq!(tracker.opened().jobs, jobs, "every job is there");
         tracker.close().expect("the store closes");
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     let mut line = Line::new(Of::Whole, OPENING, jobs).timed(&rebuilt, None);
     line.floor_p50_ns = Some(read.p50());
     line
 }
 
-/// The name of the class that [`opening`] measures.
-pub(crate) const OPENING: &str = "opening a redb file";
-/// The name of the class of both memories.
-pub(crate) const MEMORY: &str = "memory";
+/// A folder on a disk: beside the program and not in the system's temporary folder, which may be in
+/// memory.
+pub(crate) fn folder() -> TempDir {
+    let this = std::env::current_exe().expect("a program knows its file");
+    let beside = this.parent().expect("a file is in a folder");
+    tempfile::tempdir_in(beside).expect("a folder can be made beside the program")
+}
 
 fn open(path: &Path) -> RedbStore {
     RedbStore::open(path).expect("the store opens")
@@ -138,31 +111,22 @@ mod tests {
 
     #[test]
     fn opening_takes_longer_than_reading() {
-        let line = opening(2_000);
+        let line = opening(2_000, Shape::Full);
         assert!(line.floor_p50_ns < line.jobtrack_p50_ns, "{line:?}");
         assert_eq!(line.sqlite_p50_ns, None);
     }
 
-    // One test a memory, and so a process: what one side has freed would be given to the other.
-    // A hundred bytes a job are far more than a heap keeps in reserve.
+    // One test of memory, and so a process: what one has freed would be given to the other.
 
     #[test]
-    fn memory_of_jobtrack_grows_with_the_jobs() {
-        let bytes = memory_of_jobtrack(20_000);
-        assert!(bytes > 20_000 * 100, "{bytes}");
-    }
-
-    #[test]
-    fn memory_of_sqlite_grows_with_the_jobs() {
-        let bytes = memory_of_sqlite(20_000);
-        assert!(bytes > 20_000 * 100, "{bytes}");
-    }
-
-    #[test]
-    fn what_is_measured_apart_is_named() {
-        for each in Apart::ALL {
-            assert_eq!(each.to_string().parse(), Ok(*each));
-        }
-        assert!("nothing".parse::<Apart>().is_err());
+    fn memory_grows_with_the_jobs_and_not_with_their_lives() {
+        let lines = memory(20_000, Shape::Full, true);
+        let [fresh, churned] = &lines[..] else { panic!("two lines: {lines:?}") };
+        assert_eq!((fresh.state, churned.state), (Stage::Fresh, Stage::Churned));
+        // A hundred bytes a job are far more than a heap keeps in reserve.
+        let bytes = fresh.jobtrack_bytes_per_job.unwrap();
+        assert!(bytes > 100, "{bytes}");
+        let after = churned.jobtrack_bytes_per_job.unwrap();
+        assert!(after > bytes / 2 && after < bytes * 3, "{bytes}, then {after}");
     }
 }

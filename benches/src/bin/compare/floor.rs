@@ -4,35 +4,46 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
 
-use jobtrack::JobId;
-use jobtrack_benches::{Asked, Jobs, QueryClass};
-
-use crate::load::SEED;
+use jobtrack::{JobId, JobParts};
+use jobtrack_benches::{Asked, Examples, QueryClass};
 
 /// Classes that nobody answers without an index before having read all descriptions.
-const READ_ALL_TEXT: &[&str] =
-    &["count with a wildcard", "count of a negation and a wildcard", "rare substring"];
+const READ_ALL_TEXT: &[&str] = &[
+    "count with a wildcard",
+    "count with a longer wildcard",
+    "count with a wildcard of names",
+    "count of a negation and a wildcard",
+    "rare substring",
+];
 
 /// What the floors are measured on.
+#[derive(Default)]
 pub(crate) struct Floors {
     /// The place of each job by its uuid.
     places: HashMap<JobId, usize, BuildHasherDefault<UuidBits>>,
-    /// All descriptions, end to end, as words of memory.
+    /// As many words of memory as all descriptions fill, end to end.
     text: Vec<u64>,
+    /// Bytes of all descriptions.
+    bytes: u64,
 }
 
 impl Floors {
-    /// The floors for so many jobs.
-    pub(crate) fn of(jobs: usize) -> Self {
-        let mut places = HashMap::with_capacity_and_hasher(jobs, BuildHasherDefault::default());
-        let mut bytes = 0;
-        for (place, job) in Jobs::new(SEED, jobs).enumerate() {
-            places.insert(job.uuid, place);
-            bytes += job.description.len();
-        }
+    /// What can be asked of these jobs, so many, and the floors for it, in one pass.
+    pub(crate) fn and_examples(
+        jobs: impl Iterator<Item = JobParts>,
+        count: usize,
+    ) -> (Examples, Floors) {
+        let mut floors = Floors::default();
+        floors.places.reserve(count);
+        let examples = Examples::among(jobs.inspect(|job| floors.add(job)), count);
         // Which words they are makes no difference to reading them.
-        let text = (0..bytes as u64 / 8).collect();
-        Floors { places, text }
+        floors.text = (0..floors.bytes / 8).collect();
+        (examples, floors)
+    }
+
+    fn add(&mut self, job: &JobParts) {
+        self.places.insert(job.uuid, self.places.len());
+        self.bytes += job.description.len() as u64;
     }
 
     /// The floor of this class, if it has one: a bare probe of a hash table, or reading as many
@@ -75,10 +86,10 @@ mod tests {
 
     #[test]
     fn the_classes_that_read_all_text_exist() {
-        let (tracker, jobs) = tracker_with(SEED, 1_000);
-        let mut floors = Floors::of(1_000);
+        let (tracker, jobs) = tracker_with(1, 1_000);
+        let (examples, mut floors) = Floors::and_examples(jobs.iter().cloned(), jobs.len());
         assert!(jobs.iter().all(|job| floors.places.contains_key(&job.uuid)));
-        let classes = query_classes(&tracker, &Jobs::new(SEED, 1_000));
+        let classes = query_classes(&tracker, &examples);
         let with_floor = classes.iter().filter(|class| floors.floor(class).is_some()).count();
         assert_eq!(with_floor, READ_ALL_TEXT.len() + 1);
     }

@@ -23,6 +23,13 @@ pub(crate) struct Line {
     pub(crate) rows: Option<u64>,
     /// What sort of thing was measured.
     pub(crate) of: Of,
+    /// Of which jobs.
+    pub(crate) state: Stage,
+    /// The time that 999 of 1,000 changes or random queries kept below, and the longest of all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) jobtrack_p999_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) jobtrack_worst_ns: Option<u64>,
     /// How many calls the times are of.
     pub(crate) jobtrack_runs: Option<u64>,
     pub(crate) sqlite_runs: Option<u64>,
@@ -41,6 +48,29 @@ pub(crate) struct Line {
     pub(crate) jobtrack_bytes_per_job: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) sqlite_bytes_per_job: Option<u64>,
+    /// When and on what it was measured; said once, by the first line of a run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) run: Option<String>,
+    /// What else there is to say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) note: Option<String>,
+}
+
+/// Of which jobs something was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// As they were loaded.
+    #[default]
+    Fresh,
+    /// After as many whole lives as there are jobs.
+    Churned,
+    /// Loaded, each with 200 bytes of text that stand in no other.
+    Wide,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Stage; 3] = [Stage::Fresh, Stage::Churned, Stage::Wide];
 }
 
 /// What sort of thing was measured, and so what its times are of.
@@ -63,11 +93,20 @@ impl Line {
         Line { class: class.to_owned(), jobs, of, ..Line::default() }
     }
 
+    /// Measured on such jobs.
+    pub(crate) fn at(self, state: Stage) -> Self {
+        Line { state, ..self }
+    }
+
     /// With the times of both sides.
     pub(crate) fn timed(mut self, jobtrack: &Timed, sqlite: Option<&Timed>) -> Self {
         self.jobtrack_p50_ns = Some(jobtrack.p50());
         self.jobtrack_p99_ns = Some(jobtrack.p99());
         self.jobtrack_runs = Some(jobtrack.runs());
+        if jobtrack.runs() >= 1_000 {
+            self.jobtrack_p999_ns = Some(jobtrack.p999());
+        }
+        self.jobtrack_worst_ns = Some(jobtrack.worst());
         if self.of == Of::Change {
             self.jobtrack_per_second = Some(per_second(jobtrack));
             self.sqlite_per_second = sqlite.map(per_second);
@@ -84,14 +123,19 @@ impl Line {
         self
     }
 
-    /// With the bytes of both sides.
-    pub(crate) fn sized(mut self, jobtrack: u64, sqlite: u64) -> Self {
+    /// With the bytes of both sides, as far as they are known.
+    pub(crate) fn sized(mut self, jobtrack: Option<u64>, sqlite: Option<u64>) -> Self {
         let per_job = |bytes: u64| bytes / (self.jobs.max(1) as u64);
-        self.jobtrack_bytes_per_job = Some(per_job(jobtrack));
-        self.sqlite_bytes_per_job = Some(per_job(sqlite));
-        self.ratio = Some(times(sqlite, jobtrack));
+        self.jobtrack_bytes_per_job = jobtrack.map(per_job);
+        self.sqlite_bytes_per_job = sqlite.map(per_job);
+        self.ratio = jobtrack.zip(sqlite).map(|(jobtrack, sqlite)| times(sqlite, jobtrack));
         self
     }
+}
+
+/// The line as JSON.
+pub(crate) fn json(line: &Line) -> String {
+    serde_json::to_string(line).expect("a line is JSON")
 }
 
 fn per_second(timed: &Timed) -> f64 {
@@ -128,7 +172,7 @@ mod tests {
         assert_eq!(query.ratio, Some(3.0));
         let change = Line::new(Of::Change, "c", 5).timed(&fast, Some(&slow));
         assert_eq!(change.ratio, Some(0.75));
-        let memory = Line::new(Of::Memory, "m", 5).sized(1_000, 2_500);
+        let memory = Line::new(Of::Memory, "m", 5).sized(Some(1_000), Some(2_500));
         assert_eq!((memory.jobtrack_bytes_per_job, memory.ratio), (Some(200), Some(2.5)));
         assert_eq!(Line::new(Of::Whole, "o", 5).timed(&fast, None).ratio, None);
     }

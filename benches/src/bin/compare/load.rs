@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobtrack::{Command, Durability, JobParts, Options, Tracker};
-use jobtrack_benches::{BenchClock, Jobs, NullStore, progress_bar};
+use jobtrack_benches::{
+    BenchClock, Jobs, NullStore, Shape, available, grouped_whole, progress_bar,
+};
 
 use crate::line::{Line, Of};
 use crate::sqlite::Sqlite;
@@ -16,12 +18,15 @@ pub(crate) const SEED: u64 = 1;
 const TURN: usize = 10_000;
 /// Commands that are handed to a tracker at once.
 const BATCH: usize = 1_000;
+/// Bytes that must be left, or loading ends before the system ends it.
+const RESERVE: u64 = 1 << 30;
 
 /// Both sides, with the same jobs in each. The tracker's store keeps nothing, so each side holds
 /// every job once.
 #[derive(Debug)]
 pub(crate) struct Sides {
     pub(crate) jobs: usize,
+    pub(crate) shape: Shape,
     pub(crate) tracker: Tracker,
     pub(crate) clock: Arc<BenchClock>,
     pub(crate) sqlite: Sqlite,
@@ -29,7 +34,11 @@ pub(crate) struct Sides {
 
 /// Loads both, and tells what that took: from decoded records to answering queries, SQLite in one
 /// transaction and with its indexes made at the end. ANALYZE is not counted.
-pub(crate) fn load(jobs: usize) -> (Sides, Line) {
+///
+/// # Errors
+///
+/// What to do if the machine has too little memory for both.
+pub(crate) fn load(jobs: usize, shape: Shape) -> Result<(Sides, Line), String> {
     let clock = Arc::new(BenchClock::default());
     let options = Options { clock: Arc::<BenchClock>::clone(&clock), ..Options::default() };
     let tracker = Tracker::open(NullStore::default(), options).expect("a new store opens");
@@ -37,7 +46,7 @@ pub(crate) fn load(jobs: usize) -> (Sides, Line) {
     let (mut of_tracker, mut of_sqlite) = (Duration::ZERO, Duration::ZERO);
 
     let bar = progress_bar(jobs as u64, "loading both");
-    let mut stream = Jobs::new(SEED, jobs);
+    let mut stream = Jobs::new(SEED, jobs).shaped(shape);
     sqlite.begin();
     let mut inserter = sqlite.inserter();
     loop {
@@ -55,6 +64,14 @@ pub(crate) fn load(jobs: usize) -> (Sides, Line) {
         });
         of_sqlite += took(|| chunk.iter().for_each(|job| inserter.insert(job)));
         bar.inc(chunk.len() as u64);
+        if available() < RESERVE {
+            let held = grouped_whole(bar.position());
+            bar.finish_and_clear();
+            return Err(format!(
+                "hardly any memory is left with {held} jobs on both sides; ask for fewer, or only \
+                 for other parts than those with {shape:?} jobs"
+            ));
+        }
     }
     drop(inserter);
     bar.finish_and_clear();
@@ -66,7 +83,7 @@ pub(crate) fn load(jobs: usize) -> (Sides, Line) {
 
     let line =
         Line::new(Of::Whole, "bulk load", jobs).timed(&once(of_tracker), Some(&once(of_sqlite)));
-    (Sides { jobs, tracker, clock, sqlite }, line)
+    Ok((Sides { jobs, shape, tracker, clock, sqlite }, line))
 }
 
 fn imports(chunk: &[JobParts]) -> Vec<Command> {

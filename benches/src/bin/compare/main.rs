@@ -7,8 +7,11 @@
 //! other things to do. Each size, each memory and each opening is measured in a process of its own.
 //!
 //! In order: `load` fills both sides; `queries` asks every class, `floor` knows what no program can
-//! do without; `changes` takes jobs through their life; `apart` measures memory and opening;
-//! `table` and `plot` show the `line`s that come out. `sqlite` is the other side.
+//! do without, `worst` asks what nobody thought of; `changes` takes jobs through their life,
+//! `scattered` changes jobs anywhere, `durable` syncs them, `latency` looks at the slowest; `churn`
+//! replaces all jobs by others, and all is asked again; `apart` measures memory and opening. `table`,
+//! `plot` and `page` show the `line`s that come out. `sqlite` is the other side, `change` what both do
+//! to a job.
 
 // Whatever goes wrong while measuring must end the measurement; this is a program for people at a
 // terminal; and the machine's clock is what it measures with.
@@ -20,55 +23,42 @@
 )]
 
 mod apart;
+mod change;
 mod changes;
+mod churn;
+mod durable;
 mod floor;
+mod latency;
 mod line;
 mod load;
+mod options;
+mod page;
 mod plot;
 mod queries;
+mod scattered;
 mod sqlite;
 mod table;
 mod timing;
+mod worst;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use jobtrack::{Clock, SystemClock};
-use jobtrack_benches::run_apart;
-use lexopt::prelude::*;
+use jobtrack_benches::{Jobs, Shape, run_apart};
 
-use crate::apart::{Apart, MEMORY, OPENING};
-use crate::line::{Line, Of};
+use crate::apart::{MEMORY, OPENING};
+use crate::churn::Moved;
+use crate::floor::Floors;
+use crate::line::{Line, Of, Stage};
+use crate::load::{SEED, Sides};
+use crate::options::{Apart, HELP, Options, Part};
 
-const HELP: &str = "\
-Measures jobtrack beside SQLite and prints both. Use: cargo xtask compare [OPTIONS]
-
-  --jobs N,...      how many jobs; several sizes are measured one after the other (1,000,000)
-  --classes TEXT,...
-                    only the classes whose names contain one of these
-  --seconds S       for how long each side is asked in each class, slow ones thrice at least (1)
-  --json            one JSON object a class instead of tables
-  --plot DIR        writes cost against size into DIR as SVG
-  --help            this text
-";
-
-/// Jobs that a size has at least: in fewer, some classes have no example.
-const FEWEST_JOBS: usize = 1_000;
-
-#[derive(Debug)]
-struct Options {
-    sizes: Vec<usize>,
-    classes: Vec<String>,
-    seconds: f64,
-    as_json: bool,
-    plot: Option<PathBuf>,
-    /// Set in the processes that this one starts, each to measure one thing and end.
-    measure: Option<Apart>,
-}
+/// The jobs that are compared: with all fields, as jobs are in earnest.
+const SHAPE: Shape = Shape::Full;
 
 fn main() -> ExitCode {
-    let options = match options() {
+    let options = match Options::read(lexopt::Parser::from_env()) {
         Ok(Some(options)) => options,
         Ok(None) => {
             print!("{HELP}");
@@ -77,155 +67,232 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.to_string()),
     };
     if let Some(apart) = options.measure {
-        print_apart(&options, apart);
+        match measure_one(&options, apart) {
+            Ok(lines) => print_json(&lines),
+            // The other parts can be measured all the same.
+            Err(error) => _ = failed(&format!("{apart} at {} jobs: {error}", options.sizes[0])),
+        }
         return ExitCode::SUCCESS;
     }
-    if !options.as_json {
-        print_heading();
-    }
-    let mut lines = Vec::new();
-    for jobs in &options.sizes {
-        let of_size = measure(&options, *jobs);
-        if options.as_json {
-            print_json(&of_size);
-        }
-        lines.extend(of_size);
-    }
-    if lines.is_empty() {
-        return failed("no class has such a name; a run without --classes names all of them");
-    }
-    if !options.as_json {
-        table::print(&lines);
-    }
-    match options.plot.map(|folder| plot::write(&lines, &folder)) {
-        Some(Err(error)) => failed(&format!("the plot cannot be written: {error}")),
-        _ => ExitCode::SUCCESS,
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
     }
 }
 
-/// Measures everything that is wanted at this size, in processes of their own.
-fn measure(options: &Options, jobs: usize) -> Vec<Line> {
-    let apart = |what: Apart| {
-        let mut arguments = vec![
-            format!("--measure={what}"),
-            format!("--jobs={jobs}"),
-            format!("--seconds={}", options.seconds),
-        ];
-        arguments.extend(options.classes.iter().map(|class| format!("--classes={class}")));
-        run_apart(&arguments)
-    };
-    let read = |text: String| -> Vec<Line> {
-        let line = |line: &str| serde_json::from_str(line).expect("the child prints lines");
-        text.lines().map(line).collect()
-    };
-    let bytes = |what| apart(what).trim().parse().expect("the child prints a number");
-    let mut lines = read(apart(Apart::Both));
-    if options.is_wanted(OPENING) {
-        lines.extend(read(apart(Apart::Opening)));
+fn run(options: &Options) -> Result<(), String> {
+    let lines = if options.from.is_empty() { measure(options) } else { read(&options.from)? };
+    if lines.is_empty() {
+        return Err("no class has such a name; a run without --classes names all of them".into());
     }
-    if options.is_wanted(MEMORY) {
-        let (jobtrack, sqlite) = (bytes(Apart::MemoryOfJobtrack), bytes(Apart::MemoryOfSqlite));
-        lines.push(Line::new(Of::Memory, MEMORY, jobs).sized(jobtrack, sqlite));
+    if !options.as_json {
+        print!("{}", table::all(&lines));
+    } else if !options.from.is_empty() {
+        print_json(&lines);
+    }
+    let written = options.write.as_ref().map(|folder| page::write(&lines, folder));
+    written.unwrap_or(Ok(())).map_err(|error| format!("the page cannot be written: {error}"))
+}
+
+/// Measures every size, in processes of their own, and prints what each of them tells as soon as it
+/// has, if lines are wanted.
+fn measure(options: &Options) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut heading = Some(heading(options.seconds));
+    let mut report = |mut told: Vec<Line>| {
+        if let Some(first) = told.first_mut() {
+            first.run = heading.take();
+        }
+        if options.as_json {
+            print_json(&told);
+        }
+        lines.extend(told);
+    };
+    for jobs in &options.sizes {
+        measure_size(options, *jobs, &mut report);
     }
     lines
+}
+
+fn measure_size(options: &Options, jobs: usize, report: &mut dyn FnMut(Vec<Line>)) {
+    let apart = |what| {
+        let printed = run_apart(&options.of_child(what, jobs));
+        let line = |line: &str| serde_json::from_str(line).expect("the child prints lines");
+        printed.lines().map(line).collect::<Vec<Line>>()
+    };
+    let needs_both = [
+        Part::Load,
+        Part::Queries,
+        Part::Random,
+        Part::Changes,
+        Part::Latency,
+        Part::Churn,
+        Part::Memory,
+    ];
+    // What is told of memory is SQLite's half.
+    let mut memory = Vec::new();
+    let mut report_both = |what| {
+        let (of_memory, others) = apart(what).into_iter().partition(|line| line.of == Of::Memory);
+        memory.extend::<Vec<Line>>(of_memory);
+        report(others);
+    };
+    if needs_both.iter().any(|part| options.has(*part)) {
+        report_both(Apart::Both);
+    }
+    if options.has(Part::Wide) {
+        report_both(Apart::BothWide);
+    }
+    if options.has(Part::Durable) {
+        report(apart(Apart::Durable));
+    }
+    if options.has(Part::Opening) && options.is_wanted(OPENING) {
+        report(apart(Apart::Opening));
+    }
+    if options.has(Part::Memory) && options.is_wanted(MEMORY) {
+        add_memory(&mut memory, &apart(Apart::Memory));
+        if options.has(Part::Wide) {
+            add_memory(&mut memory, &apart(Apart::MemoryWide));
+        }
+        report(memory);
+    }
+}
+
+/// Puts the tracker's memory beside SQLite's, of which another process has told.
+fn add_memory(lines: &mut [Line], of_tracker: &[Line]) {
+    for line in lines {
+        let same = of_tracker.iter().find(|other| other.state == line.state);
+        if let Some(bytes) = same.and_then(|same| same.jobtrack_bytes_per_job) {
+            let of_all = |bytes: u64| bytes * line.jobs as u64;
+            let sqlite = line.sqlite_bytes_per_job.map(of_all);
+            *line = line.clone().sized(Some(of_all(bytes)), sqlite);
+        }
+    }
 }
 
 /// What a process measures that was started to measure one thing.
-fn print_apart(options: &Options, apart: Apart) {
+fn measure_one(options: &Options, apart: Apart) -> Result<Vec<Line>, String> {
     let jobs = options.sizes[0];
-    match apart {
-        Apart::Both => print_json(&measure_both(options, jobs)),
-        Apart::Opening => print_json(&[apart::opening(jobs)]),
-        Apart::MemoryOfJobtrack => println!("{}", apart::memory_of_jobtrack(jobs)),
-        Apart::MemoryOfSqlite => println!("{}", apart::memory_of_sqlite(jobs)),
-    }
+    Ok(match apart {
+        Apart::Both => measure_both(options, jobs)?,
+        Apart::BothWide => measure_wide(options, jobs)?,
+        Apart::Durable => {
+            durable::measure(jobs, |class| options.is_wanted(class), options.budget())
+        }
+        Apart::Memory => apart::memory(jobs, SHAPE, options.has(Part::Churn)),
+        Apart::MemoryWide => apart::memory(jobs, Shape::Wide, false),
+        Apart::Opening => vec![apart::opening(jobs, SHAPE)],
+    })
 }
 
-fn measure_both(options: &Options, jobs: usize) -> Vec<Line> {
-    let is_wanted = |class: &str| options.is_wanted(class);
-    let budget = Duration::from_secs_f64(options.seconds);
-    let (sides, loaded) = load::load(jobs);
-    let mut lines = queries::measure(&sides, is_wanted, budget);
-    lines.extend(changes::measure(&sides, is_wanted, budget));
-    lines.extend(options.is_wanted(&loaded.class).then_some(loaded));
+fn measure_both(options: &Options, jobs: usize) -> Result<Vec<Line>, String> {
+    let (budget, is_wanted) = (options.budget(), |class: &str| options.is_wanted(class));
+    let (sides, loaded) = load::load(jobs, SHAPE)?;
+    let loaded_jobs = || Jobs::new(SEED, jobs).shaped(SHAPE);
+    let mut lines = Vec::new();
+    if options.has(Part::Queries) || options.has(Part::Random) {
+        let (examples, floors) = Floors::and_examples(loaded_jobs(), jobs);
+        if options.has(Part::Queries) {
+            lines.extend(queries::measure(&sides, &examples, floors, is_wanted, budget));
+        }
+        if options.has(Part::Random) && is_wanted(worst::NAME) {
+            lines.push(worst::measure(&sides, &examples, budget));
+        }
+    }
+    if options.has(Part::Load) && is_wanted(&loaded.class) {
+        lines.push(loaded);
+    }
+    lines.extend(memory_of_sqlite(options, &sides));
+    let mut moved = Moved::new();
+    if options.has(Part::Changes) {
+        lines.extend(changes::measure(&sides, is_wanted, budget));
+        let population = loaded_jobs().map(|job| (job.uuid, job.state));
+        lines.extend(scattered::measure(&sides, population, &mut moved, is_wanted, budget));
+    }
+    if options.has(Part::Latency) {
+        lines.extend(latency::measure(&sides, is_wanted, budget));
+    }
+    if options.has(Part::Churn) {
+        let churned = measure_churned(options, &sides, &moved);
+        lines.extend(churned.into_iter().map(|line| line.at(Stage::Churned)));
+    }
+    Ok(lines)
+}
+
+fn measure_churned(options: &Options, sides: &Sides, moved: &Moved) -> Vec<Line> {
+    let (budget, is_wanted) = (options.budget(), |class: &str| options.is_wanted(class));
+    let (jobs, shape) = (sides.jobs, sides.shape);
+    let rate = churn::churn(sides, moved);
+    let mut lines = Vec::new();
+    if options.has(Part::Queries) {
+        let (examples, floors) = Floors::and_examples(churn::later(jobs, shape), jobs);
+        lines.extend(queries::measure(sides, &examples, floors, is_wanted, budget));
+    }
+    lines.extend(is_wanted(&rate.class).then_some(rate));
+    lines.extend(memory_of_sqlite(options, sides));
+    if options.has(Part::Changes) {
+        lines.extend(changes::measure(sides, is_wanted, budget));
+        let population = churn::population(jobs, shape, moved);
+        let mut moved = Moved::new();
+        lines.extend(scattered::measure(sides, population, &mut moved, is_wanted, budget));
+    }
     lines
+}
+
+fn measure_wide(options: &Options, jobs: usize) -> Result<Vec<Line>, String> {
+    let is_wanted = |class: &str| options.is_wanted(class);
+    let (sides, loaded) = load::load(jobs, Shape::Wide)?;
+    let wide_jobs = || Jobs::new(SEED, jobs).shaped(Shape::Wide);
+    let (examples, floors) = Floors::and_examples(wide_jobs(), jobs);
+    let mut lines = queries::measure(&sides, &examples, floors, is_wanted, options.budget());
+    lines.extend(is_wanted(&loaded.class).then_some(loaded));
+    lines.extend(memory_of_sqlite(options, &sides));
+    Ok(lines.into_iter().map(|line| line.at(Stage::Wide)).collect())
+}
+
+fn memory_of_sqlite(options: &Options, sides: &Sides) -> Option<Line> {
+    let is_wanted = options.has(Part::Memory) && options.is_wanted(MEMORY);
+    let bytes = is_wanted.then(|| sides.sqlite.bytes())?;
+    Some(Line::new(Of::Memory, MEMORY, sides.jobs).sized(None, Some(bytes)))
+}
+
+/// The lines that were written before.
+fn read(files: &[impl AsRef<Path>]) -> Result<Vec<Line>, String> {
+    let mut lines: Vec<Line> = Vec::new();
+    for file in files {
+        let name = file.as_ref().display();
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+        for (n, line) in text.lines().enumerate() {
+            let line = serde_json::from_str(line);
+            lines.push(line.map_err(|error| format!("{name}, line {}: {error}", n + 1))?);
+        }
+    }
+    // Runs of several sizes may have been written into files of their own.
+    lines.sort_by_key(|line| line.jobs);
+    Ok(lines)
 }
 
 fn print_json(lines: &[Line]) {
     for line in lines {
-        println!("{}", serde_json::to_string(line).expect("a line is JSON"));
+        println!("{}", line::json(line));
     }
 }
 
 /// When and on what, for whoever reads the tables later.
-fn print_heading() {
+fn heading(seconds: f64) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("an unknown processor", |line| line.trim_matches([' ', '\t', ':']));
-    println!(
-        "{}: jobtrack {}, SQLite {} in memory; {cores} cores of {model}",
+    format!(
+        "{}: jobtrack {}, SQLite {} in memory; {cores} cores of {model}; \
+         each side asked for {seconds} s\n\
+         A ratio above 1 says how many times better jobtrack is. Reading the clock takes {} ns, \
+         which is a part of every time.",
         SystemClock::new().wall().floor_to_second(),
         env!("CARGO_PKG_VERSION"),
         rusqlite::version(),
-    );
-    println!(
-        "A ratio above 1 says how many times better jobtrack is. Reading the clock takes {} ns, \
-         which is a part of every time.",
         timing::clock_nanos()
-    );
-}
-
-impl Options {
-    fn is_wanted(&self, class: &str) -> bool {
-        self.classes.is_empty() || self.classes.iter().any(|text| class.contains(text))
-    }
-}
-
-/// The options, or None if help is wanted.
-fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options {
-        sizes: Vec::new(),
-        classes: Vec::new(),
-        seconds: 1.0,
-        as_json: false,
-        plot: None,
-        measure: None,
-    };
-    let mut arguments = lexopt::Parser::from_env();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("jobs") => {
-                for size in arguments.value()?.string()?.split(',') {
-                    options.sizes.push(read_size(size)?);
-                }
-            }
-            Long("classes") => {
-                let names = arguments.value()?.string()?;
-                options.classes.extend(names.split(',').map(|name| name.trim().to_owned()));
-            }
-            Long("seconds") => options.seconds = arguments.value()?.parse()?,
-            Long("json") => options.as_json = true,
-            Long("plot") => options.plot = Some(arguments.value()?.into()),
-            Long("measure") => options.measure = Some(arguments.value()?.parse()?),
-            Long("help") | Short('h') => return Ok(None),
-            _ => return Err(argument.unexpected()),
-        }
-    }
-    if !(options.seconds > 0.0 && options.seconds <= 3_600.0) {
-        return Err("--seconds must be above 0 and at most 3600".into());
-    }
-    if options.sizes.is_empty() {
-        options.sizes.push(1_000_000);
-    }
-    Ok(Some(options))
-}
-
-fn read_size(text: &str) -> Result<usize, lexopt::Error> {
-    match text.replace('_', "").parse() {
-        Ok(size) if size >= FEWEST_JOBS => Ok(size),
-        _ => Err(format!("--jobs: {text:?} is no number from {FEWEST_JOBS} on").into()),
-    }
+    )
 }
 
 #[allow(clippy::print_stderr)] // The one line that goes there.

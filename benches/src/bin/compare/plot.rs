@@ -1,73 +1,102 @@
-//! A plot of cost against size, one panel a class, as SVG written by hand.
+//! Plots of cost against size, one panel a class, as SVG written by hand.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use jobtrack_benches::grouped_whole;
 
-use crate::line::{Line, Of};
+use crate::line::{Line, Of, Stage};
 use crate::table::{by_class, point, span};
 
-/// The file that the plot is written to.
-const FILE: &str = "cost.svg";
 const COLUMNS: usize = 4;
 const PANEL: (f64, f64) = (260.0, 190.0);
 /// From the panel's edges to its axes: left, top, right, bottom.
 const MARGINS: (f64, f64, f64, f64) = (52.0, 30.0, 28.0, 34.0);
 const HEAD: f64 = 56.0;
-/// What is drawn: name, colour, dashes, figure.
-type Series = (&'static str, &'static str, &'static str, fn(&Line) -> Option<u64>);
-const SERIES: &[Series] = &[
-    ("jobtrack", "#0a6", "", |line| line.jobtrack_p50_ns),
-    ("SQLite", "#c40", "", |line| line.sqlite_p50_ns),
-    ("floor", "#999", "3 3", |line| line.floor_p50_ns),
-];
 
-/// Writes the plot into this folder, which is made if need be.
-pub(crate) fn write(lines: &[Line], folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join(FILE), svg(lines))
+/// One file.
+struct Plot {
+    file: &'static str,
+    title: &'static str,
+    series: &'static [Series],
 }
 
-fn svg(lines: &[Line]) -> String {
-    let panels: Vec<_> = by_class(lines)
-        .into_iter()
-        .filter(|(_, lines)| lines.iter().any(|line| line.of != Of::Memory))
-        .collect();
+/// What is drawn: name, colour, dashes, of which jobs, figure.
+type Series = (&'static str, &'static str, &'static str, Stage, fn(&Line) -> Option<u64>);
+
+const PLOTS: &[Plot] = &[
+    Plot {
+        file: "cost.svg",
+        title: "Median cost against the number of jobs, both logarithmic",
+        series: &[
+            ("jobtrack", "#0a6", "", Stage::Fresh, |line| line.jobtrack_p50_ns),
+            ("SQLite", "#c40", "", Stage::Fresh, |line| line.sqlite_p50_ns),
+            ("jobtrack, churned", "#0a6", "5 3", Stage::Churned, |line| line.jobtrack_p50_ns),
+            ("SQLite, churned", "#c40", "5 3", Stage::Churned, |line| line.sqlite_p50_ns),
+            ("floor", "#999", "2 3", Stage::Fresh, |line| line.floor_p50_ns),
+        ],
+    },
+    Plot {
+        file: "cost-wide.svg",
+        title: "Median cost against the number of jobs, each with 200 bytes of text of its own",
+        series: &[
+            ("jobtrack", "#0a6", "", Stage::Wide, |line| line.jobtrack_p50_ns),
+            ("SQLite", "#c40", "", Stage::Wide, |line| line.sqlite_p50_ns),
+            ("floor", "#999", "2 3", Stage::Wide, |line| line.floor_p50_ns),
+        ],
+    },
+];
+
+/// Writes the plots of which there are figures into this folder.
+pub(crate) fn write(lines: &[Line], folder: &Path) -> std::io::Result<()> {
+    for plot in PLOTS {
+        let is_drawn = |line: &&Line| {
+            line.of != Of::Memory && plot.series.iter().any(|series| series.3 == line.state)
+        };
+        let lines: Vec<&Line> = lines.iter().filter(is_drawn).collect();
+        if !lines.is_empty() {
+            std::fs::write(folder.join(plot.file), svg(plot, &lines))?;
+        }
+    }
+    Ok(())
+}
+
+fn svg(plot: &Plot, lines: &[&Line]) -> String {
+    let panels = by_class(lines);
     #[allow(clippy::cast_precision_loss)] // Some dozens.
     let size = (PANEL.0 * COLUMNS as f64, HEAD + PANEL.1 * panels.len().div_ceil(COLUMNS) as f64);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" \
          font-family=\"sans-serif\" font-size=\"10\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"12\" y=\"22\" font-size=\"14\">Median cost against the number of jobs, both \
-         logarithmic</text>\n",
-        size.0, size.1
+         <text x=\"12\" y=\"22\" font-size=\"14\">{}</text>\n",
+        size.0, size.1, plot.title
     );
     let mut x = 12.0;
-    for (name, colour, dashes, _) in SERIES {
+    for (name, colour, dashes, ..) in plot.series {
         let _ = writeln!(
             svg,
             "<path d=\"M{x} 40h24\" stroke=\"{colour}\" stroke-width=\"2\" \
              stroke-dasharray=\"{dashes}\"/><text x=\"{}\" y=\"43\">{name}</text>",
             x + 30.0
         );
-        x += 100.0;
+        x += 140.0;
     }
     for (n, (class, lines)) in panels.iter().enumerate() {
         #[allow(clippy::cast_precision_loss)] // Some dozens.
         let at = (PANEL.0 * (n % COLUMNS) as f64, HEAD + PANEL.1 * (n / COLUMNS) as f64);
-        panel(&mut svg, at, class, lines);
+        panel(&mut svg, at, plot.series, class, lines);
     }
     svg + "</svg>\n"
 }
 
 /// One class: decades as a grid, a line a side.
-fn panel(svg: &mut String, at: (f64, f64), class: &str, lines: &[&Line]) {
-    let series: Vec<(&Series, Vec<(f64, f64)>)> = SERIES
+fn panel(svg: &mut String, at: (f64, f64), series: &[Series], class: &str, lines: &[&Line]) {
+    let series: Vec<(&Series, Vec<(f64, f64)>)> = series
         .iter()
         .map(|series| {
-            let points = lines.iter().filter_map(|line| Some(point(line.jobs, series.3(line)?)));
+            let of_stage = lines.iter().filter(|line| line.state == series.3);
+            let points = of_stage.filter_map(|line| Some(point(line.jobs, series.4(line)?)));
             (series, points.collect())
         })
         .collect();
@@ -83,7 +112,7 @@ fn panel(svg: &mut String, at: (f64, f64), class: &str, lines: &[&Line]) {
     };
     let _ = writeln!(
         svg,
-        "<text x=\"{}\" y=\"{}\" font-size=\"11\" font-weight=\"bold\">{class}</text>",
+        "<text x=\"{}\" y=\"{}\" font-size=\"10\" font-weight=\"bold\">{class}</text>",
         at.0 + 12.0,
         top - 10.0
     );
@@ -109,7 +138,7 @@ fn panel(svg: &mut String, at: (f64, f64), class: &str, lines: &[&Line]) {
             y + 3.0
         );
     }
-    for ((_, colour, dashes, _), points) in &series {
+    for ((_, colour, dashes, ..), points) in &series {
         let placed: Vec<(f64, f64)> = points.iter().map(place).collect();
         let path: Vec<String> = placed.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = writeln!(
@@ -150,11 +179,12 @@ mod tests {
             line("two", 1_000, 700, None),
             line("one", 10_000, 5_000, Some(2_100)),
             line("two", 10_000, 800, None),
+            line("one", 10_000, 6_000, None).at(Stage::Churned),
         ];
-        let svg = svg(&lines);
+        let svg = svg(&PLOTS[0], &lines.iter().collect::<Vec<_>>());
         assert_eq!(svg.matches("font-weight=\"bold\"").count(), 2);
-        // Two points of jobtrack in each panel, two of SQLite in one.
-        assert_eq!(svg.matches("<circle").count(), 6);
+        // Two points of jobtrack in each panel, two of SQLite and one after churn in one.
+        assert_eq!(svg.matches("<circle").count(), 7);
         // A cost that grows tenfold climbs to the next decade: from one third to two thirds.
         assert!(svg.contains("1,000") && svg.contains("10,000") && svg.contains("1 µs"), "{svg}");
         assert!(svg.trim_end().ends_with("</svg>"));

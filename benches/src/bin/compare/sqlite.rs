@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroI64;
+use std::path::Path;
 use std::time::Duration;
 
 use jobtrack::{
     Action, Actor, Allows, Argument, Cause, JobError, JobId, JobParts, Progress, Request, Revision,
     Scope, State, Timestamp,
 };
-use jobtrack_benches::{Asked, QueryClass, state_number};
+use jobtrack_benches::{Asked, QueryClass, Sql, state_number};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Result, Row, Statement, params};
 
@@ -79,25 +80,23 @@ impl Answer {
 impl Sqlite {
     /// An empty table without indexes.
     pub(crate) fn new() -> Self {
-        let connection = Connection::open_in_memory().expect("memory can be had");
+        Sqlite::of(Connection::open_in_memory().expect("memory can be had"))
+    }
+
+    /// An empty table with its indexes in a new file, as durable as a synced commit of a tracker.
+    pub(crate) fn in_file(path: &Path) -> Self {
+        let connection = Connection::open(path).expect("a file can be made");
+        let durable = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+        connection.execute_batch(durable).expect("a file can be journaled");
+        let sqlite = Sqlite::of(connection);
+        sqlite.index();
+        sqlite
+    }
+
+    fn of(connection: Connection) -> Self {
         connection.execute_batch(SCHEMA).expect("the schema is right");
         connection.set_prepared_statement_cache_capacity(64);
         Sqlite(connection)
-    }
-
-    /// A table that holds these jobs, indexed and analysed.
-    pub(crate) fn holding(jobs: impl Iterator<Item = JobParts>) -> Self {
-        let sqlite = Sqlite::new();
-        sqlite.begin();
-        let mut inserter = sqlite.inserter();
-        for job in jobs {
-            inserter.insert(&job);
-        }
-        drop(inserter);
-        sqlite.commit();
-        sqlite.index();
-        sqlite.analyze();
-        sqlite
     }
 
     pub(crate) fn begin(&self) {
@@ -128,6 +127,30 @@ impl Sqlite {
     pub(crate) fn counts(&self) -> Answer {
         let mut statement = self.0.prepare_cached(COUNTS).expect("the statement is right");
         counts(&mut statement).expect("the statement can be run")
+    }
+
+    /// The job of this uuid.
+    pub(crate) fn get(&self, id: JobId) -> Answer {
+        let statement = format!("SELECT {COLUMNS} FROM job WHERE uuid = ?1");
+        let mut statement = self.0.prepare_cached(&statement).expect("the statement is right");
+        let job = statement.query_row([id.as_bytes()], record).expect("the job is there");
+        Answer::Records(vec![job])
+    }
+
+    /// Bytes of all its pages, free ones included. What its cache needs for each page besides is
+    /// not counted, in its favour.
+    pub(crate) fn bytes(&self) -> u64 {
+        let pragma = |name: &str| {
+            let number = self.0.pragma_query_value(None, name, |row| number(row, 0));
+            number.expect("there is such a pragma")
+        };
+        pragma("page_count") * pragma("page_size")
+    }
+
+    /// What the class asks, with ties as a tracker has them.
+    pub(crate) fn ask_exactly(&self, class: &QueryClass) -> Answer {
+        let sql = Sql { order: class.sql.exact_order(), ..class.sql.clone() };
+        self.prepare(&QueryClass { sql, ..class.clone() }).ask(0)
     }
 
     /// The class's query, ready to be asked any number of times.
@@ -325,15 +348,15 @@ fn record(row: &Row<'_>) -> Result<JobParts> {
 }
 
 /// The text, unless it is empty and so unset.
-fn set(text: &str) -> Option<&str> {
+pub(crate) fn set(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn micros(span: Duration) -> i64 {
+pub(crate) fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).expect("at most a hundred years")
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("texts make JSON")
 }
 
@@ -344,7 +367,7 @@ fn from_json<T: Default + serde::de::DeserializeOwned>(row: &Row<'_>, at: usize)
     }
 }
 
-fn place<T: PartialEq>(all: &[T], one: &T) -> i64 {
+pub(crate) fn place<T: PartialEq>(all: &[T], one: &T) -> i64 {
     let place = all.iter().position(|each| each == one);
     i64::try_from(place.expect("one of all")).expect("a small number")
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(20);
 /// Each is called so often at least, whatever that takes.
 const FEWEST_CALLS: usize = 3;
+/// But when it has had so long, it is not called again.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// And so often at most.
 const MOST_CALLS: usize = 20_000;
 
@@ -45,12 +47,22 @@ impl Timed {
 
     /// The time that half of the calls kept below.
     pub(crate) fn p50(&self) -> u64 {
-        self.at(50)
+        self.at(500)
     }
 
     /// The time that 99 of 100 calls kept below; of fewer than 100 calls, the longest.
     pub(crate) fn p99(&self) -> u64 {
-        self.at(99)
+        self.at(990)
+    }
+
+    /// The time that 999 of 1,000 calls kept below.
+    pub(crate) fn p999(&self) -> u64 {
+        self.at(999)
+    }
+
+    /// The longest call.
+    pub(crate) fn worst(&self) -> u64 {
+        self.at(1_000)
     }
 
     /// Nanoseconds for each thing done, over all of the calls.
@@ -59,21 +71,27 @@ impl Timed {
         self.total.as_nanos() as f64 / self.done.max(1) as f64
     }
 
-    fn at(&self, percent: usize) -> u64 {
+    fn at(&self, per_mille: usize) -> u64 {
         let mut sorted = self.nanos.clone();
         sorted.sort_unstable();
-        let rank = (sorted.len() * percent).div_ceil(100);
+        let rank = (sorted.len() * per_mille).div_ceil(1_000);
         sorted.get(rank.saturating_sub(1)).copied().expect("at least one call")
     }
 }
 
 /// Calls each of these in slices in turn, with the number of the call, until each has been called
-/// for the whole budget.
-pub(crate) fn in_turn(calls: &mut [&mut dyn FnMut(usize)], budget: Duration) -> Vec<Timed> {
-    let mut timed = vec![Timed::default(); calls.len()];
+/// for the whole budget. What is `timed` beforehand counts as called.
+pub(crate) fn in_turn(
+    calls: &mut [&mut dyn FnMut(usize)],
+    mut timed: Vec<Timed>,
+    budget: Duration,
+) -> Vec<Timed> {
+    timed.resize(calls.len(), Timed::default());
     let is_done = |timed: &Timed| {
         let runs = timed.nanos.len();
-        runs >= MOST_CALLS || (runs >= FEWEST_CALLS && timed.total >= budget)
+        runs >= MOST_CALLS
+            || (runs >= FEWEST_CALLS && timed.total >= budget)
+            || timed.total >= PATIENCE.max(budget)
     };
     while !timed.iter().all(is_done) {
         for (call, timed) in calls.iter_mut().zip(&mut timed) {
@@ -112,6 +130,7 @@ mod tests {
             timed.add(Duration::from_nanos(nanos), 1);
         }
         assert_eq!((timed.p50(), timed.p99(), timed.runs()), (100, 198, 200));
+        assert_eq!((timed.p999(), timed.worst()), (200, 200));
         assert!((timed.mean() - 100.5).abs() < 1e-9);
     }
 
@@ -125,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn what_took_long_enough_before_is_not_called_again() {
+        let mut before = Timed::default();
+        before.add(PATIENCE, 1);
+        let mut calls = 0;
+        let mut call = |_: usize| calls += 1;
+        let timed = in_turn(&mut [&mut call], vec![before], Duration::from_millis(1));
+        assert_eq!((timed[0].runs(), calls), (1, 0));
+    }
+
+    #[test]
     fn slow_and_fast_take_turns_until_both_have_had_their_time() {
         let order = std::cell::RefCell::new(String::new());
         let wait = |name: char, millis: u64| {
@@ -135,7 +164,7 @@ mod tests {
             }
         };
         let (mut slow, mut fast) = (wait('s', 30), wait('f', 7));
-        let timed = in_turn(&mut [&mut slow, &mut fast], Duration::from_millis(60));
+        let timed = in_turn(&mut [&mut slow, &mut fast], Vec::new(), Duration::from_millis(60));
         assert_eq!(timed[0].runs(), 3);
         assert!(timed[1].runs() >= 3);
         // One slow call fills a slice; the fast one comes in between.

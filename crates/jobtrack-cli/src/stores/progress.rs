@@ -15,7 +15,7 @@ impl Progress {
     /// Begins; `doing` stands before the count.
     pub(super) fn begin(doing: &'static str) -> Self {
         let bar = ProgressBar::new_spinner();
-        let template = "{spinner} {msg} {human_pos} records, {per_sec}, {elapsed}";
+        let template = "{spinner} {msg} {human_pos} records, {elapsed}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use jobtrack::limits::PAGE_RECORDS;
 use jobtrack::{
-    Action, Actor, Applied, Budget, Command, Durability, Error, ErrorKind, Job, JobId, Names,
-    PageToken, Query, Tracker,
+    Action, Actor, Applied, Command, Durability, Error, ErrorKind, Job, JobId, Names, PageToken,
+    Query, Tracker,
 };
 use serde::Serialize;
 

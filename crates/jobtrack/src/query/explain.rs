@@ -135,8 +135,8 @@ impl Trace {
         // What had to be done anyway is the plan only where nothing else was done.
         let weight = |step: &&Step| match &*step.what {
             TOO_LATE => (0, 0, 0),
-            NO_MATCH => (1, 0, 0),
-            HEAD => (2, 0, 0),
+            HEAD => (1, 0, 0),
+            NO_MATCH => (2, 0, 0),
             _ => (3, step.read, step.places),
         };
         let first = steps.iter().rev().max_by_key(weight);

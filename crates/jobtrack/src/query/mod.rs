@@ -7,6 +7,7 @@
 //! take the same one.
 
 mod code_set;
+mod deep;
 mod explain;
 mod expr;
 mod meter;

@@ -159,7 +159,6 @@ fn an_explanation_reads_as_a_text() {
          filter: kind=rare\n\
          order: start_time\n\
          2 × set kind, sort start_time: 4 expected, 4 read, 4 found\n\
-         1 × test the latest changes one by one: 0 expected, 0 read, 0 found\n\
          4 records"
     );
 }

@@ -215,6 +215,14 @@ impl<'a> CodeTest<'a> {
     pub(super) fn passes(&self, row: RowId) -> bool {
         self.codes.contains(self.column.code(row))
     }
+
+    /// How many rows pass, exactly.
+    pub(super) fn exact_count(&self, rows: usize) -> usize {
+        if self.codes.ranges().len() > COUNTED_RANGES {
+            return exact_count(self.column, &self.codes, rows);
+        }
+        self.count
+    }
 }
 
 /// Ranges whose rows are counted one range after the other; more are estimated by their codes.
@@ -229,7 +237,7 @@ fn count_rows(column: &Column, codes: &CodeSet, rows: usize) -> usize {
 }
 
 /// How many rows have one of these codes.
-pub(super) fn exact_count(column: &Column, codes: &CodeSet, rows: usize) -> usize {
+fn exact_count(column: &Column, codes: &CodeSet, rows: usize) -> usize {
     let of_range = |range: &std::ops::Range<u32>| {
         let unset = if range.start == 0 { rows - column.set() } else { 0 };
         unset + column.count_of(&(range.start.max(1)..range.end))

@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deep::{DEEP, Deep};
 use super::explain::{HEAD, NO_MATCH, TOO_LATE, Trace};
 use super::meter::{Meter, Stop};
 use super::order::OrderKey;
@@ -68,20 +69,26 @@ impl Run<'_> {
         let most = left_out + query.page_records();
         let keys = deciding(&query.order);
         let mut best = Best::new(keys, most + 1);
-        let unread = self.fill(query, &mut best, &meter, trace)?;
+        let (unread, left_out, most) = if left_out < DEEP {
+            (self.fill(query, &mut best, &meter, trace)?, left_out, most)
+        } else {
+            let left_out = self.fill_deep(query, &mut best, &meter, trace)?;
+            (None, left_out, left_out + query.page_records())
+        };
         best.sort();
         let hash = || query_hash(&query.filter, &query.order);
+        let mut text = String::new();
         let next = match unread {
             Some(unread) => Some(PageToken::before(unread, hash(), &query.order)),
             None if best.rows.len() > most => {
                 best.rows.truncate(most);
-                let last = best.rows.last().and_then(|row| row.job(self.snapshot));
+                let last = best.rows.last().and_then(|row| row.job(self.snapshot, &mut text));
                 last.map(|job| PageToken::after(&job, hash(), &query.order))
             }
             None => None,
         };
         let rows = best.rows.iter().skip(left_out);
-        let jobs = rows.filter_map(|row| row.job(self.snapshot)).collect();
+        let jobs = rows.filter_map(|row| row.job(self.snapshot, &mut text)).collect();
         let Snapshot { revision, horizon, .. } = *self.snapshot;
         Ok(Page { jobs, next, revision, horizon })
     }
@@ -192,6 +199,45 @@ impl Run<'_> {
         Ok(None)
     }
 
+    /// Finds the best rows less most of those that are left out, and returns how many of these are
+    /// still among them.
+    fn fill_deep(
+        &self,
+        query: &Query,
+        best: &mut Best<'_>,
+        meter: &Meter<'_>,
+        trace: &mut Trace,
+    ) -> Result<usize> {
+        let filter = Filter::new(&query.filter);
+        let mut deep = Deep::new(best.keys);
+        for (index, part) in self.snapshot.parts.iter().enumerate() {
+            meter.read(VISIT);
+            deep.add(index, part, self.rows_of(part, &filter, None, query, meter, trace));
+        }
+        for rows in &self.snapshot.heads {
+            for row in rows.after(None) {
+                let job = &row.job;
+                if !job.is_expired(self.snapshot.horizon) && query.filter.matches(job) {
+                    deep.add_job(Arc::clone(job));
+                }
+            }
+            meter.read(rows.len() as u64);
+        }
+        let wanted = query.page_records() + 1;
+        let left_out = deep.narrow(query.left_out(), wanted, meter, trace);
+        if meter.stopped().is_some() {
+            return Err(meter.refusal("passed over"));
+        }
+        let need = left_out + wanted;
+        let (lists, jobs) = deep.into_lists(need);
+        best.need = need;
+        for list in &lists {
+            best.add(list.index, list.part, &list.rows);
+        }
+        jobs.iter().for_each(|job| best.push(job));
+        Ok(left_out)
+    }
+
     /// Where rows can come from, the one with the best first. Heads have no order but by uuid: in
     /// any other they are read after the segments, when few of their rows can still be among the
     /// best.
@@ -207,8 +253,8 @@ impl Run<'_> {
         if keys.is_empty() {
             for rows in &self.snapshot.heads {
                 if let Some(row) = rows.after(after).next() {
-                    let (key, uuid) = (KeyValue::Unset, row.job.uuid);
-                    sources.push(Reverse(Source::new(key, None, uuid, Place::Head(rows))));
+                    let (keys, uuid) = ([None, None], row.job.uuid);
+                    sources.push(Reverse(Source { keys, uuid, at: Place::Head(rows) }));
                 }
             }
         }
@@ -223,16 +269,17 @@ impl Run<'_> {
             if usize::from(first) >= segment.len() {
                 continue;
             }
-            let key = match first_key {
-                None => KeyValue::Unset,
-                Some(key) => match first_after(segment, key, key_after) {
-                    Some(key) => key,
-                    None => continue,
-                },
-            };
-            let uuid = segment.uuid(first);
-            let direction = first_key.map(|key| key.direction);
-            sources.push(Reverse(Source::new(key, direction, uuid, Place::Part(index, part))));
+            let mut bounds = [None, None];
+            if let Some(key) = first_key {
+                let Some(first) = first_after(segment, key, key_after) else { continue };
+                bounds[0] = Some((first, key.direction));
+            }
+            if let Some(key) = keys.get(1) {
+                let first = KeyValue::first_of(segment.column(&key.field), key.direction);
+                bounds[1] = Some((first, key.direction));
+            }
+            let (keys, uuid) = (bounds, segment.uuid(first));
+            sources.push(Reverse(Source { keys, uuid, at: Place::Part(index, part) }));
         }
         BinaryHeap::from(sources)
     }
@@ -246,6 +293,9 @@ impl Run<'_> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) {
+        if rows.len() == 0 {
+            return;
+        }
         let from = after.filter(|_| best.keys.is_empty()).map(|position| position.uuid);
         let (mut read, mut found) = (0_u64, 0_u64);
         let keys = best.keys;
@@ -458,6 +508,9 @@ impl Run<'_> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) -> Vec<JobId> {
+        if rows.len() == 0 {
+            return Vec::new();
+        }
         let is_match =
             |job: &Job| !job.is_expired(self.snapshot.horizon) && query.filter.matches(job);
         let jobs = rows.after(after).map(|row| &row.job);
@@ -535,8 +588,8 @@ fn uuid_of(lists: &[Matches<'_>], number: usize) -> Option<JobId> {
 
 /// Where rows come from, and what comes first there.
 struct Source<'a> {
-    key: KeyValue,
-    direction: Option<Direction>,
+    /// Of the first two keys of the order, if it has any, the values before which nothing comes.
+    keys: [Option<(KeyValue, Direction)>; 2],
     /// The least uuid there (after the token's, in order of uuid).
     uuid: JobId,
     at: Place<'a>,
@@ -548,41 +601,35 @@ enum Place<'a> {
     Part(usize, &'a Part),
 }
 
-impl<'a> Source<'a> {
-    fn new(key: KeyValue, direction: Option<Direction>, uuid: JobId, at: Place<'a>) -> Self {
-        Source { key, direction, uuid, at }
-    }
-
+impl Source<'_> {
     /// How its first key compares with that of a place, and whether anything in it can come before
     /// that place.
     fn compare(&self, place: &Position, keys: &[OrderKey]) -> (Ordering, bool) {
-        let Some(direction) = self.direction else {
-            let order = self.uuid.cmp(&place.uuid);
-            return (order, order.is_lt());
-        };
-        let first =
-            place.keys.first().map_or(Ordering::Equal, |key| self.key.order(key, direction));
-        if first.is_ne() {
-            return (first, first.is_lt());
-        }
-        let Place::Part(_, part) = self.at else { return (first, true) };
-        for (key, value) in keys.iter().zip(&place.keys).skip(1) {
-            let own = KeyValue::first_of(part.segment.column(&key.field), key.direction);
-            let order = own.order(value, key.direction);
+        let mut first = None;
+        for (own, value) in self.keys.iter().flatten().zip(&place.keys) {
+            let (own, direction) = own;
+            let order = own.order(value, *direction);
+            let first = *first.get_or_insert(order);
             if order.is_ne() {
                 return (first, order.is_lt());
             }
         }
-        (first, self.uuid < place.uuid)
+        let by_uuid = self.uuid.cmp(&place.uuid);
+        // What is not known of further keys may be better.
+        let is_better = keys.len() > self.keys.len() || by_uuid.is_lt();
+        (first.unwrap_or(by_uuid), is_better)
     }
 }
 
 impl Ord for Source<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = self
-            .direction
-            .map_or(Ordering::Equal, |direction| self.key.order(&other.key, direction));
-        by_key.then_with(|| self.uuid.cmp(&other.uuid))
+        for (own, other) in self.keys.iter().flatten().zip(other.keys.iter().flatten()) {
+            let order = own.0.order(&other.0, own.1);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        self.uuid.cmp(&other.uuid)
     }
 }
 
@@ -623,11 +670,11 @@ enum KeptAt {
 
 impl Kept {
     /// The job; there is one, since rows are kept of parts of this snapshot alone.
-    fn job(&self, snapshot: &Snapshot) -> Option<Arc<Job>> {
+    fn job(&self, snapshot: &Snapshot, text: &mut String) -> Option<Arc<Job>> {
         match &self.at {
             KeptAt::Head(job) => Some(Arc::clone(job)),
             KeptAt::Part(part, row) => {
-                snapshot.parts.get(*part).map(|part| Arc::new(part.segment.job(*row)))
+                snapshot.parts.get(*part).map(|part| Arc::new(part.segment.job_by(*row, text)))
             }
         }
     }

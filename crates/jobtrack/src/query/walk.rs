@@ -324,9 +324,7 @@ impl<'a, 'm> Search<'a, 'm> {
         }
         let exact = match (&resolved.states, resolved.tests.as_slice()) {
             (Some(states), []) => Some(states.count),
-            (None, [Tests::Codes(test)]) => {
-                Some(super::resolve::exact_count(test.column, &test.codes, self.view.rows()))
-            }
+            (None, [Tests::Codes(test)]) => Some(test.exact_count(self.view.rows())),
             (Some(_), [test]) => self.parted(test).map(|l| l.iter().map(RowList::len).sum()),
             _ => None,
         };
@@ -442,7 +440,7 @@ fn each_of(test: &super::resolve::CodeTest<'_>, tell: &mut dyn FnMut(RowId)) {
 }
 
 /// The best `need` of these rows, in order.
-fn best(mut rows: Vec<RowId>, keys: &[SegmentKey<'_>], need: usize) -> Vec<RowId> {
+pub(super) fn best(mut rows: Vec<RowId>, keys: &[SegmentKey<'_>], need: usize) -> Vec<RowId> {
     match keys {
         [] => select(&mut rows, need, |row| *row),
         [a] => select(&mut rows, need, |row| (a.rank(*row), *row)),

@@ -1,7 +1,7 @@
 //! What every embedded store shares: one folder, with the data and the lock that guards it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +12,10 @@ use crate::timestamp::Timestamp;
 
 /// The lock file's name.
 const LOCK: &str = "LOCK";
+
+/// A file that says that a sync has failed. It matters only while the machine runs on, so that it need
+/// not be on the disk, which may take nothing more.
+const DOUBT: &str = "SYNC_FAILED";
 
 /// What a file system may put into a folder by itself: ext4 makes this one at the root of a volume,
 /// and a volume of its own is where many servers keep their data.
@@ -163,6 +167,59 @@ impl Folder {
         sync_folder(&self.path).map_err(|error| refusal("sync", &self.path, error))
     }
 
+    /// Says that a sync of the store's files has failed, to whoever opens it next.
+    ///
+    /// What the operating system could not write it may show from its memory for as long as the
+    /// machine runs, and never write: a later sync does not see to it. So the store must not be
+    /// opened upon what is read before [`write_again`](Folder::write_again).
+    pub fn doubt(&self) {
+        // Without it nothing is worse than it was.
+        let _ = File::create(self.path.join(DOUBT));
+    }
+
+    /// Whether [`doubt`](Folder::doubt) was said, and not taken back.
+    pub fn is_doubted(&self) -> bool {
+        self.path.join(DOUBT).exists()
+    }
+
+    /// Takes a [`doubt`](Folder::doubt) back: everything that is read has been written again, and
+    /// synced.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Folder::open) for what the operating system refuses.
+    pub fn trust(&self) -> Result<()> {
+        let path = self.path.join(DOUBT);
+        fs::remove_file(&path).map_err(|error| refusal("remove", &path, error))
+    }
+
+    /// Writes every file under this path again as it is read, and syncs it and its name.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system refuses.
+    pub fn write_again(path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            for entry in fs::read_dir(path)? {
+                Folder::write_again(&entry?.path())?;
+            }
+            return sync_folder(path);
+        }
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut block = vec![0; 256 << 10];
+        let mut at = 0;
+        loop {
+            file.seek(SeekFrom::Start(at))?;
+            let length = file.read(&mut block)?;
+            if length == 0 {
+                return file.sync_all();
+            }
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(block.get(..length).unwrap_or_default())?;
+            at += length as u64;
+        }
+    }
+
     /// What the operating system refused to do with the data file, as an error of the right kind.
     ///
     /// `doing` is the verb of the sentence: "cannot `doing` "/var/lib/x/jobs.db": No space left".
@@ -228,7 +285,7 @@ fn inspect(path: &Path, data_file: &str) -> Result<bool> {
                 Err(foreign(path, &format!("its {data_file} is not a file")))
             };
         }
-        let is_ours = name == LOCK || name == temporary_name(data_file).as_str();
+        let is_ours = name == LOCK || name == DOUBT || name == temporary_name(data_file).as_str();
         if !is_ours && name != NOT_OURS_BUT_HARMLESS {
             stranger = Some(name);
         }
@@ -459,6 +516,28 @@ mod tests {
         fs::write(parent.path().join("notes.txt"), "the operator's").unwrap();
         drop(folder);
         assert!(!open(parent.path()).unwrap().is_new());
+    }
+
+    #[test]
+    fn a_doubt_stays_until_it_is_taken_back_and_writing_again_changes_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = open(parent.path()).unwrap();
+        assert!(!folder.is_doubted());
+        folder.doubt();
+        folder.doubt();
+        drop(folder);
+        let folder = open(parent.path()).unwrap();
+        assert!(folder.is_new() && folder.is_doubted());
+
+        let bytes: Vec<u8> = (0..600_000u32).map(|n| (n % 251) as u8).collect();
+        fs::create_dir(parent.path().join("below")).unwrap();
+        fs::write(parent.path().join("below/a"), &bytes).unwrap();
+        fs::write(parent.path().join("below/empty"), "").unwrap();
+        Folder::write_again(&parent.path().join("below")).unwrap();
+        assert!(fs::read(parent.path().join("below/a")).unwrap() == bytes);
+        assert_eq!(fs::read(parent.path().join("below/empty")).unwrap(), b"");
+        folder.trust().unwrap();
+        assert!(!folder.is_doubted());
     }
 
     #[test]

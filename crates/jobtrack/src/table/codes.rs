@@ -17,7 +17,7 @@ pub(crate) const SEGMENT_ROWS: usize = 65_535;
 const SPARSE: usize = 8;
 
 /// The codes of all rows, in the smallest of these forms.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Codes {
     /// All rows have this one.
     Same(Code),

@@ -8,7 +8,6 @@
 // that no more rows come than fit.
 #![allow(clippy::indexing_slicing)]
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -19,7 +18,7 @@ use crate::field::{FieldType, ValueRef};
 use crate::job::State;
 
 /// One field of all rows of a segment.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Column {
     values: Values,
     codes: Codes,
@@ -37,8 +36,19 @@ pub(crate) enum Values {
     Numbers(Numbers),
 }
 
+/// Whether they are known to be the same. Texts are not compared: no two fields have the same ones.
+impl PartialEq for Values {
+    fn eq(&self, other: &Values) -> bool {
+        match (self, other) {
+            (Values::None, Values::None) => true,
+            (Values::Numbers(own), Values::Numbers(other)) => own == other,
+            _ => false,
+        }
+    }
+}
+
 /// The rows that are set, in order of (run, code, row).
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Order {
     rows: Box<[RowId]>,
     runs: Box<[Run]>,
@@ -227,26 +237,12 @@ impl Column {
         }
     }
 
-    /// This row's text, if it has one.
-    pub(crate) fn text(&self, row: RowId) -> Option<String> {
+    /// This row's text, if it has one, put into `text`.
+    pub(crate) fn text<'t>(&self, row: RowId, text: &'t mut String) -> Option<&'t str> {
         let index = usize::from(self.code(row).checked_sub(1)?);
         let Values::Texts(texts) = &self.values else { return None };
-        let mut text = String::new();
-        texts.get(index, &mut text);
+        texts.get(index, text);
         Some(text)
-    }
-
-    /// How the value of this code, which is not 0, compares with another.
-    pub(crate) fn compare(&self, code: Code, other: &ValueRef<'_>) -> Ordering {
-        let index = usize::from(code.saturating_sub(1));
-        match (&self.values, other) {
-            (Values::Texts(texts), ValueRef::Text(text)) => texts.compare(index, text),
-            (Values::Numbers(numbers), other) => match key_of(other) {
-                Some(key) => numbers.get(index).cmp(&key),
-                None => Ordering::Greater,
-            },
-            _ => Ordering::Greater,
-        }
     }
 
     /// Where this value lies among the codes.

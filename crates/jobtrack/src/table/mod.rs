@@ -27,6 +27,8 @@ mod uuids;
 mod work;
 
 #[cfg(test)]
+mod figures_test;
+#[cfg(test)]
 mod table_test;
 
 use std::cmp::Reverse;
@@ -44,7 +46,7 @@ pub(crate) use part::Part;
 pub(crate) use rows::{Row, Rows};
 pub(crate) use segment::Segment;
 pub(crate) use snapshot::Snapshot;
-pub(crate) use texts::{TextTest, Texts};
+pub(crate) use texts::TextTest;
 pub(crate) use tombstones::Tombstones;
 pub(crate) use work::Work;
 

@@ -64,7 +64,7 @@ fn span_of(key: Key) -> Duration {
 }
 
 /// Numbers in ascending order, each once.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Numbers {
     least: Key,
     packed: Packed,
@@ -74,7 +74,7 @@ pub(crate) struct Numbers {
 const BLOCK: usize = 64;
 
 /// The distances from the least number, in the narrowest of these forms that holds them.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Packed {
     /// Blocks of [`BLOCK`] numbers, each a base and the distances from it.
     Words {

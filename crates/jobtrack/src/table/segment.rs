@@ -25,8 +25,9 @@ use crate::timestamp::Timestamp;
 #[derive(Debug)]
 pub(crate) struct Segment {
     states: Box<[State]>,
-    /// Of each fixed field, in the order of [`Field::FIXED`].
-    columns: Box<[Column]>,
+    /// Of each fixed field, in the order of [`Field::FIXED`]. Fields that have the same values in all
+    /// rows share one column.
+    columns: Box<[Arc<Column>]>,
     /// Of each label that a row has, in order of name.
     labels: Box<[(Box<str>, Column)]>,
     /// Which labels each row has: an index into `label_sets`.
@@ -53,7 +54,7 @@ impl Segment {
     /// [`SEGMENT_ROWS`](super::codes::SEGMENT_ROWS), sorted by uuid, each once.
     pub(crate) fn build(rows: &[Row]) -> Segment {
         let states: Box<[State]> = rows.iter().map(|row| row.job.state()).collect();
-        let columns = build_columns(rows, &states);
+        let columns = share(build_columns(rows, &states));
         let (labels, label_set, label_sets) = build_labels(rows);
         Segment {
             states,
@@ -131,7 +132,7 @@ impl Segment {
 
     /// This row's kind.
     pub(crate) fn kind(&self, row: RowId) -> String {
-        self.text(&Field::Kind, row)
+        self.text(&Field::Kind, row, &mut String::new())
     }
 
     /// The row as it was put in.
@@ -141,12 +142,18 @@ impl Segment {
 
     /// The job of this row.
     pub(crate) fn job(&self, row: RowId) -> Job {
+        self.job_by(row, &mut String::new())
+    }
+
+    /// The job of this row; its texts are put together in `text` first, which costs least if that
+    /// is the same for many jobs.
+    pub(crate) fn job_by(&self, row: RowId, text: &mut String) -> Job {
         Job {
             uuid: self.uuid(row),
-            phase: self.phase(row),
-            requested: self.request(row),
-            description: self.text(&Field::Description, row),
-            message: self.text(&Field::Message, row),
+            phase: self.phase(row, text),
+            requested: self.request(row, text),
+            description: self.text(&Field::Description, row, text),
+            message: self.text(&Field::Message, row, text),
             create_time: self.set_time(&Field::CreateTime, row),
             update_time: self.set_time(&Field::UpdateTime, row),
             retention: Retention {
@@ -157,11 +164,11 @@ impl Segment {
                 from: self.time(&Field::RetainedFrom, row),
             },
             deadline: self.time(&Field::Deadline, row),
-            kind: self.text(&Field::Kind, row),
-            node: self.text(&Field::Node, row),
-            scope: self.scope(row),
-            labels: self.labels(row),
-            progress: self.progress(row),
+            kind: self.text(&Field::Kind, row, text),
+            node: self.text(&Field::Node, row, text),
+            scope: self.scope(row, text),
+            labels: self.labels(row, text),
+            progress: self.progress(row, text),
             parent: match self.value(&Field::Parent, row) {
                 Some(ValueRef::Uuid(parent)) => Some(parent),
                 _ => None,
@@ -171,21 +178,25 @@ impl Segment {
                 cancel: self.flag(&Field::AllowsCancel, row),
             },
             cooperative: self.flag(&Field::Cooperative, row),
-            lease: self.lease(row),
+            lease: self.lease(row, text),
             payload_bytes: self.unsigned(&Field::PayloadBytes, row),
             result_bytes: self.unsigned(&Field::ResultBytes, row),
-            idempotency_key: self.fixed(&Field::IdempotencyKey).text(row),
+            idempotency_key: self.fixed(&Field::IdempotencyKey).text(row, text).map(str::to_owned),
             revision: self.revision(row),
         }
     }
 
     /// Bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let columns: usize = self.columns.iter().map(Column::bytes).sum();
+        let is_first = |at: usize, column: &Arc<Column>| {
+            self.columns.iter().take(at).all(|before| !Arc::ptr_eq(before, column))
+        };
+        let own = self.columns.iter().enumerate().filter(|(at, column)| is_first(*at, column));
+        let columns: usize = own.map(|(_, column)| column.bytes()).sum();
         let label = |(name, column): &(Box<str>, Column)| {
             name.len() + size_of::<(Box<str>, Column)>() + column.bytes()
         };
-        let sets = |set: &Box<[u32]>| size_of::<Box<[u32]>>() + set.len() * 4;
+        let set_bytes = |set: &[u32]| size_of::<Box<[u32]>>() + set.len() * 4;
         let texts = |argument: &Argument| {
             size_of::<Argument>() + argument.code.capacity() + argument.message.capacity()
         };
@@ -194,11 +205,11 @@ impl Segment {
         };
         size_of::<Segment>()
             + self.len() * size_of::<State>()
-            + self.columns.len() * size_of::<Column>()
+            + self.columns.len() * (size_of::<Arc<Column>>() + size_of::<Column>())
             + columns
             + self.labels.iter().map(label).sum::<usize>()
             + self.label_set.bytes()
-            + self.label_sets.iter().map(sets).sum::<usize>()
+            + self.label_sets.iter().map(|set| set_bytes(set)).sum::<usize>()
             + self.arguments.iter().map(arguments).sum::<usize>()
             + self.keys.bytes()
             + self.stored.bytes()
@@ -213,8 +224,8 @@ impl Segment {
         self.fixed(field).number(row).map(|key| value_of(field.field_type(), key))
     }
 
-    fn text(&self, field: &Field, row: RowId) -> String {
-        self.fixed(field).text(row).unwrap_or_default()
+    fn text(&self, field: &Field, row: RowId, text: &mut String) -> String {
+        self.fixed(field).text(row, text).map(str::to_owned).unwrap_or_default()
     }
 
     fn time(&self, field: &Field, row: RowId) -> Option<Timestamp> {
@@ -244,7 +255,7 @@ impl Segment {
         }
     }
 
-    fn phase(&self, row: RowId) -> Phase {
+    fn phase(&self, row: RowId, text: &mut String) -> Phase {
         let start_time = self.time(&Field::StartTime, row);
         // A running job has a start; no column that was built from jobs says otherwise.
         let started = start_time.unwrap_or(Timestamp::MIN);
@@ -262,12 +273,12 @@ impl Segment {
                 ended: ended(),
                 cause: self
                     .fixed(&Field::Cause)
-                    .text(row)
+                    .text(row, text)
                     .and_then(|word| word.parse().ok())
                     .unwrap_or(Cause::Error),
                 code: NonZeroI64::new(self.code_of(row)).unwrap_or(NonZeroI64::MIN),
                 detail: ErrorDetail {
-                    target: self.text(&Field::ErrorTarget, row),
+                    target: self.text(&Field::ErrorTarget, row, text),
                     arguments: self.arguments_of(row),
                 },
             },
@@ -281,42 +292,44 @@ impl Segment {
         }
     }
 
-    fn request(&self, row: RowId) -> Option<Request> {
-        let action: Action = self.fixed(&Field::RequestedAction).text(row)?.parse().ok()?;
+    fn request(&self, row: RowId, text: &mut String) -> Option<Request> {
+        let action: Action = self.fixed(&Field::RequestedAction).text(row, text)?.parse().ok()?;
         Some(Request {
             action,
-            by: Actor::named(self.text(&Field::RequestedBy, row)),
+            by: Actor::named(self.text(&Field::RequestedBy, row, text)),
             time: self.set_time(&Field::RequestedTime, row),
-            reason: self.text(&Field::RequestedReason, row),
+            reason: self.text(&Field::RequestedReason, row, text),
         })
     }
 
-    fn scope(&self, row: RowId) -> Option<Scope> {
-        let scope =
-            Scope { name: self.text(&Field::ScopeName, row), id: self.text(&Field::ScopeId, row) };
+    fn scope(&self, row: RowId, text: &mut String) -> Option<Scope> {
+        let scope = Scope {
+            name: self.text(&Field::ScopeName, row, text),
+            id: self.text(&Field::ScopeId, row, text),
+        };
         (scope != Scope::default()).then_some(scope)
     }
 
-    fn labels(&self, row: RowId) -> Labels {
+    fn labels(&self, row: RowId, text: &mut String) -> Labels {
         let set = &self.label_sets[usize::from(self.label_set.get(row))];
         let pairs = set.iter().filter_map(|index| {
             let (name, column) = &self.labels[*index as usize];
-            Some((name.clone(), column.text(row)?.into()))
+            Some((name.clone(), column.text(row, text)?.into()))
         });
         Labels::from_sorted(pairs.collect())
     }
 
-    fn progress(&self, row: RowId) -> Option<Progress> {
+    fn progress(&self, row: RowId, text: &mut String) -> Option<Progress> {
         Some(Progress {
             done: self.unsigned(&Field::ProgressDone, row)?,
             total: self.unsigned(&Field::ProgressTotal, row),
-            unit: self.text(&Field::ProgressUnit, row),
+            unit: self.text(&Field::ProgressUnit, row, text),
         })
     }
 
-    fn lease(&self, row: RowId) -> Option<Lease> {
+    fn lease(&self, row: RowId, text: &mut String) -> Option<Lease> {
         Some(Lease {
-            holder: self.fixed(&Field::LeaseHolder).text(row)?,
+            holder: self.fixed(&Field::LeaseHolder).text(row, text)?.to_owned(),
             token: self.unsigned(&Field::LeaseToken, row)?,
             until: self.set_time(&Field::LeaseUntil, row),
         })
@@ -382,7 +395,7 @@ impl Merge {
             keys: packed(|segment| &segment.keys),
             stored: packed(|segment| &segment.stored),
             states: self.states,
-            columns: self.columns.into(),
+            columns: share(self.columns),
         }
     }
 
@@ -483,6 +496,26 @@ impl Packed {
     }
 }
 
+/// Fields that mostly have the values of another one: a job that has ended was changed last when it
+/// ended, is kept from then on, and has done all there was to do.
+const ALIKE: [(Field, Field); 3] = [
+    (Field::UpdateTime, Field::EndTime),
+    (Field::RetainedFrom, Field::EndTime),
+    (Field::ProgressTotal, Field::ProgressDone),
+];
+
+fn share(columns: Vec<Column>) -> Box<[Arc<Column>]> {
+    let mut columns: Box<[Arc<Column>]> = columns.into_iter().map(Arc::new).collect();
+    for (field, other) in ALIKE {
+        if let (Some(at), Some(other)) = (field.index(), other.index())
+            && columns[at] == columns[other]
+        {
+            columns[at] = Arc::clone(&columns[other]);
+        }
+    }
+    columns
+}
+
 /// By what the order of a field's column is parted. The times that are asked for together with a
 /// state: then both together cost no more than the time alone.
 fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
@@ -493,7 +526,7 @@ fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
 
 /// The columns of the fixed fields. Most fields are the same in all rows, or set in none: these are
 /// found in one pass over the jobs, and only the others are gone through once more each.
-fn build_columns(rows: &[Row], states: &[State]) -> Box<[Column]> {
+fn build_columns(rows: &[Row], states: &[State]) -> Vec<Column> {
     let first: Vec<Option<ValueRef<'_>>> =
         Field::FIXED.iter().map(|field| field.value(&rows.first()?.job)).collect();
     let mut is_same = vec![true; first.len()];

@@ -92,7 +92,7 @@ fn parts(entry: u64) -> (u32, PlaceId) {
 impl Shard {
     fn home(&self, tag: u32) -> usize {
         // A slot in proportion to the tag; less than their number since the tag is less than 2^32.
-        usize::try_from(u64::from(tag) * self.slots.len() as u64 >> 32).unwrap_or(0)
+        usize::try_from((u64::from(tag) * self.slots.len() as u64) >> 32).unwrap_or(0)
     }
 
     fn next(&self, slot: usize) -> usize {

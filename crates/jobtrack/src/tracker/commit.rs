@@ -134,15 +134,18 @@ impl Inner {
             if matches!(driver.status, Status::Closed) {
                 return Err(closed());
             }
-            self.hide_holding(&mut driver, self.time.now());
-            // Nobody commits while the driver is held, so at the horizon just stored nothing is
-            // hidden that is not hidden for good. If it could not be stored, the present one is
-            // right, though a crash and a clock set back may undo it.
+            let asked_at = self.time.now();
+            self.hide_holding(&mut driver, asked_at);
             let view = self.view.read();
             let now = self.time.now();
-            let stored = view.durable_horizon;
-            let is_stored = driver.status.check().is_ok() && !view.hides_more(stored);
-            read(&view.table, if is_stored { stored } else { now })
+            // Nobody commits while the driver is held, so at the horizon just stored nothing is
+            // hidden that is not hidden for good; nor is it now, if another stored an earlier one
+            // and nothing has expired since: the answer must not name that, or horizons would go
+            // back. If none could be stored, the present one is right, though a crash and a clock
+            // set back may undo it.
+            let horizon = view.durable_horizon.max(asked_at);
+            let is_stored = driver.status.check().is_ok() && !view.hides_more(horizon);
+            read(&view.table, if is_stored { horizon } else { now })
         };
         self.history.wake();
         Ok(answer)

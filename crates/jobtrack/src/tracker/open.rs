@@ -150,11 +150,20 @@ fn settle(
     let Found { head, head_at, number } = *found;
     let head = head.unwrap_or(Head { format: newest, epoch: 1, horizon: wall, is_clean: true });
     // A crash may have taken commits that were never synced, and their numbers will come again.
-    let epoch = if head.is_clean { head.epoch } else { head.epoch + 1 };
+    let epoch = if head.is_clean { Some(head.epoch) } else { head.epoch.checked_add(1) };
     let engine = wall.max(head.horizon);
     check_room(engine)?;
     let Loaded { tombstones, next, mut epochs } = loaded;
     table.tombstones = tombstones;
+    // Both are written by the commit that begins an epoch. If they disagreed, what is written now
+    // could not be read the next time.
+    let agrees = epochs.current().is_none_or(|current| current == head.epoch);
+    let Some(epoch) = epoch.filter(|_| agrees) else {
+        return Err(Error::new(
+            ErrorKind::StoreDamaged,
+            format!("the store's head says epoch {}, its epochs say otherwise", head.epoch),
+        ));
+    };
     let begins = epochs.current() != Some(epoch);
     let mut writes =
         vec![head_write(Head { format: head.format, epoch, horizon: engine, is_clean: false })?];

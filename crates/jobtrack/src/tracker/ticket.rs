@@ -197,7 +197,9 @@ impl Queue {
     pub(super) fn await_turn(&self, slot: &Slot) -> Result<Lead<'_>, Result<Applied>> {
         {
             let mut state = self.0.lock();
-            if !state.is_led && !slot.is_decided() {
+            // Once closed the queue stays empty, and whoever took the command from it answers it:
+            // to lead again and again until then would be to spin.
+            if !state.is_led && !state.is_closed && !slot.is_decided() {
                 state.is_led = true;
                 return Ok(Lead { queue: self, is_given_up: false });
             }

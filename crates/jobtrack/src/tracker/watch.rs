@@ -3,7 +3,7 @@
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::Inner;
@@ -184,19 +184,40 @@ impl Watch {
     /// # Ok::<(), jobtrack::Error>(())
     /// ```
     ///
-    /// It does the work of [`try_next`](Watch::try_next), which may take the time of a sync; where
-    /// that matters, await [`poll_ready`](Watch::poll_ready) and call `try_next` elsewhere.
+    /// It does the work of [`try_next`](Watch::try_next), a few commits of the history or one reading
+    /// of the table at a time: where these hold nothing for the filter, it asks to be polled again
+    /// and lets others go first. To tell that a job has expired may still take the time of a sync;
+    /// where that matters, await [`poll_ready`](Watch::poll_ready) and call `try_next` elsewhere.
     ///
     /// # Errors
     ///
     /// `Closed` once the tracker is closed and everything before that was told.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event>> {
-        loop {
-            ready!(self.poll_ready(context));
-            if let Some(outcome) = self.try_next().transpose() {
-                return Poll::Ready(outcome);
+        for _ in 0..COMMITS_A_POLL {
+            if let Some(event) = self.ready.pop_front() {
+                return Poll::Ready(Ok(self.tell(event)));
+            }
+            match self.place {
+                Place::Table(revision, id) => {
+                    self.catch_up((revision, id));
+                    if self.ready.is_empty() {
+                        // It went through the whole table, and that is enough for once.
+                        break;
+                    }
+                }
+                Place::History(after) => {
+                    match self.inner.history.poll_next(after, self.id, context.waker()) {
+                        Next::Commit(commit) => self.take(&commit),
+                        Next::Forgotten => self.leave_history(after),
+                        Next::Nothing => return Poll::Pending,
+                        Next::Closed => return Poll::Ready(Err(closed())),
+                    }
+                }
             }
         }
+        // There is more to look through; but first others have the thread.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Waits until [`try_next`](Watch::try_next) is worth a call: there is an event, or something

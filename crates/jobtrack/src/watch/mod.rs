@@ -116,6 +116,10 @@ impl EventKind {
 /// are in it: the next watch tells that part again, and if it rested on a commit that a crash took,
 /// says so with a gap.
 ///
+/// Who lists beside a watch, at its beginning or after a gap, may have seen commits that the watch has
+/// not come to. Should a crash take those, only a position that tells of them is answered with a gap:
+/// that of the watch, two dots, and the revision of the listing.
+///
 /// ```
 /// use jobtrack::{Position, Revision};
 ///

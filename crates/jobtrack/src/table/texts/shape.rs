@@ -32,7 +32,6 @@ struct Shape {
     at: u32,
     pieces: u8,
     digits: u8,
-    len: u8,
 }
 
 /// Where a needle can stand in the texts of a shape.
@@ -86,7 +85,7 @@ impl Shapes {
                 digits += low_byte(piece.len() - literal);
             }
             bytes.extend(form.iter().filter(|byte| **byte != 0));
-            shapes.push(Shape { at, pieces: count, digits, len: low_byte(form.len()) });
+            shapes.push(Shape { at, pieces: count, digits });
         }
         Shapes { shapes: shapes.into(), bytes: bytes.into() }
     }
@@ -207,7 +206,7 @@ impl Shapes {
 
     fn pieces(&self, shape: u16) -> impl Iterator<Item = (&[u8], usize)> {
         let shape = self.shapes.get(usize::from(shape)).copied();
-        let shape = shape.unwrap_or(Shape { at: 0, pieces: 0, digits: 0, len: 0 });
+        let shape = shape.unwrap_or(Shape { at: 0, pieces: 0, digits: 0 });
         let from = self.bytes.get(shape.at as usize..).unwrap_or(&[]);
         let (lengths, mut literals) =
             from.split_at_checked(usize::from(shape.pieces) * 2).unwrap_or((&[], &[]));

@@ -1,4 +1,4 @@
-//! What several fuzz targets share.
+//! Jobs to try things on.
 
 use std::sync::{Arc, OnceLock};
 
@@ -29,7 +29,7 @@ const JOBS: &str = r#"[
 ]"#;
 
 /// The jobs that filters and orders are tried on.
-pub fn jobs() -> &'static [Job] {
+pub(crate) fn jobs() -> &'static [Job] {
     static ALL: OnceLock<Vec<Job>> = OnceLock::new();
     ALL.get_or_init(|| {
         let parts: Vec<JobParts> = serde_json::from_str(JOBS).expect("the jobs are well formed");
@@ -38,13 +38,13 @@ pub fn jobs() -> &'static [Job] {
 }
 
 /// Options with a clock that stands at the last moment before the first job expires.
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     let now = "2026-04-01T00:00:00Z".parse().expect("a time");
     Options { clock: Arc::new(ManualClock::new(now)), ..Options::default() }
 }
 
 /// A tracker that holds the jobs.
-pub fn tracker() -> Tracker {
+pub(crate) fn tracker() -> Tracker {
     let tracker = Tracker::open(MemoryStore::new(), options()).expect("a new store opens");
     for job in jobs() {
         tracker.run(Command::import(JobParts::from(job))).expect("a legal job is imported");
@@ -53,7 +53,7 @@ pub fn tracker() -> Tracker {
 }
 
 /// Two parts of the input, divided by its first line break, if it is text.
-pub fn two_texts(data: &[u8]) -> Option<(&str, &str)> {
+pub(crate) fn two_texts(data: &[u8]) -> Option<(&str, &str)> {
     let text = std::str::from_utf8(data).ok()?;
     Some(text.split_once('\n').unwrap_or((text, "")))
 }
