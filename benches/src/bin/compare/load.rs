@@ -75,6 +75,8 @@ pub(crate) fn load(jobs: usize, shape: Shape) -> Result<(Sides, Line), String> {
     }
     drop(inserter);
     bar.finish_and_clear();
+    // As SQLite is told to make its indexes and to analyse, the tracker is let tidy up.
+    of_tracker += took(|| while tracker.maintain(BATCH).expect("nothing is due").more {});
     of_sqlite += took(|| {
         sqlite.commit();
         sqlite.index();

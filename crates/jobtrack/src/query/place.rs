@@ -101,14 +101,52 @@ fn directed(plain: Ordering, direction: Direction) -> Ordering {
     }
 }
 
+/// The values of an order's keys. Nearly all orders have at most two, which need no allocation.
+#[derive(Debug, Clone)]
+pub(super) struct KeyValues {
+    first: [KeyValue; 2],
+    more: Box<[KeyValue]>,
+    len: usize,
+}
+
+impl KeyValues {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KeyValue> {
+        self.first.iter().chain(&self.more).take(self.len)
+    }
+
+    pub(super) fn first(&self) -> Option<&KeyValue> {
+        self.iter().next()
+    }
+}
+
+impl FromIterator<KeyValue> for KeyValues {
+    fn from_iter<I: IntoIterator<Item = KeyValue>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        let mut len = 0;
+        let first = [(); 2].map(|()| {
+            let value = values.next();
+            len += usize::from(value.is_some());
+            value.unwrap_or(KeyValue::Unset)
+        });
+        let more: Box<[KeyValue]> = values.collect();
+        let len = len + more.len();
+        KeyValues { first, more, len }
+    }
+}
+
 /// A place in an order.
 #[derive(Debug, Clone)]
 pub(super) struct Position {
-    pub(super) keys: Box<[KeyValue]>,
+    pub(super) keys: KeyValues,
     pub(super) uuid: JobId,
 }
 
 impl Position {
+    /// The place of this uuid in the order by uuid.
+    pub(super) fn of_uuid(uuid: JobId) -> Position {
+        Position { keys: KeyValues::from_iter([]), uuid }
+    }
+
     /// The place that a token names.
     pub(super) fn of_token(token: &PageToken, keys: &[OrderKey]) -> Position {
         let value =
@@ -123,7 +161,7 @@ impl Position {
     }
 
     pub(super) fn order(&self, other: &Position, keys: &[OrderKey]) -> Ordering {
-        for ((key, a), b) in keys.iter().zip(&self.keys).zip(&other.keys) {
+        for ((key, a), b) in keys.iter().zip(self.keys.iter()).zip(other.keys.iter()) {
             let order = a.order(b, key.direction);
             if order.is_ne() {
                 return order;
@@ -134,7 +172,7 @@ impl Position {
 
     /// Whether a job comes before, at or after this place.
     pub(super) fn order_of(&self, job: &Job, keys: &[OrderKey]) -> Ordering {
-        for (key, own) in keys.iter().zip(&self.keys) {
+        for (key, own) in keys.iter().zip(self.keys.iter()) {
             let order = own.order_of(key.field.value(job), key.direction);
             if order.is_ne() {
                 return order;
@@ -194,7 +232,7 @@ impl Mark {
             KeyValue::Unset => MarkKey::Unset,
             value => MarkKey::At(place_of(key.column, value)),
         };
-        Mark { keys: keys.iter().zip(&position.keys).map(place).collect(), row, is_there }
+        Mark { keys: keys.iter().zip(position.keys.iter()).map(place).collect(), row, is_there }
     }
 
     pub(super) fn key(&self, depth: usize) -> Option<MarkKey> {

@@ -290,9 +290,9 @@ impl Resolved<'_> {
         self.tests.iter().any(Tests::is_lazy)
     }
 
-    /// How many values the lazy tests would have to be asked of.
-    pub(super) fn lazy_values(&self) -> usize {
-        self.tests.iter().map(Tests::lazy_values).sum()
+    /// What resolving the lazy tests costs, in values asked one by one.
+    pub(super) fn lazy_cost(&self) -> usize {
+        self.tests.iter().map(Tests::lazy_cost).sum()
     }
 }
 
@@ -348,10 +348,10 @@ impl<'a> Tests<'a> {
         }
     }
 
-    fn lazy_values(&self) -> usize {
+    fn lazy_cost(&self) -> usize {
         match self {
-            Tests::Lazy(lazy) => lazy.column.values().len(),
-            Tests::And(tests) | Tests::Or(tests) => tests.iter().map(Tests::lazy_values).sum(),
+            Tests::Lazy(lazy) => lazy.cost(),
+            Tests::And(tests) | Tests::Or(tests) => tests.iter().map(Tests::lazy_cost).sum(),
             _ => 0,
         }
     }
@@ -444,12 +444,24 @@ pub(super) struct Lazy<'a> {
     asked: &'a Cell<Asked>,
 }
 
+/// So many texts of a dictionary are searched in the time in which one is put together and tested.
+const TEXTS_SEARCHED: usize = 128;
+
 /// What share of values is taken to pass a wildcard of which nothing is known.
 const UNKNOWN_SHARE: f64 = 0.1;
 
 impl<'a> Lazy<'a> {
     pub(super) fn field(&self) -> &'a Field {
         &self.term.field
+    }
+
+    /// What resolving costs, in values asked one by one.
+    fn cost(&self) -> usize {
+        let values = self.column.values().len();
+        match self.column.values() {
+            Values::Texts(_) => values.div_ceil(TEXTS_SEARCHED),
+            _ => values,
+        }
     }
 
     fn passes(&self, row: RowId) -> bool {

@@ -4,6 +4,7 @@
 //! first that cannot beat the worst row it keeps. A count asks each segment for its own. The few
 //! jobs of the head are tested one by one.
 
+use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -109,6 +110,7 @@ impl Run<'_> {
         let left_out = query.left_out();
         let mut sources = self.sources(keys, after.as_ref());
         let begin = sources.peek().map(|Reverse(source)| source.uuid);
+        let distrust = Cell::new(1.0);
         while let Some(Reverse(source)) = sources.pop() {
             match best.worst().map(|worst| source.compare(worst, keys)) {
                 Some((Ordering::Greater, _)) => {
@@ -147,6 +149,7 @@ impl Run<'_> {
                             need: best.need,
                             meter,
                             is_enough: &seen,
+                            distrust: &distrust,
                         };
                         let search = search.between(after.as_ref(), best.worst());
                         search.traced(query, trace)
@@ -365,7 +368,7 @@ impl Run<'_> {
         let filter = Filter::new(&query.filter);
         let by_uuid = Order::default();
         let after = query.after.as_ref().map(PageToken::uuid);
-        let position = after.map(|uuid| Position { keys: [].into(), uuid });
+        let position = after.map(Position::of_uuid);
         let mut sources = self.sources(&[], position.as_ref());
         let begin = sources.peek().map(|Reverse(source)| source.uuid);
         let wanted = left_out.saturating_add(most);
@@ -431,6 +434,7 @@ impl Run<'_> {
         part: &'s Part,
         filter: &'s Filter<'_>,
         meter: &'m Meter<'m>,
+        distrust: &'m Cell<f64>,
     ) -> Search<'s, 'm> {
         let mut resolved = filter.resolve(&part.segment);
         resolved.settle(meter);
@@ -443,6 +447,7 @@ impl Run<'_> {
             need: usize::MAX,
             meter,
             is_enough: &|_| false,
+            distrust,
         }
     }
 
@@ -454,7 +459,8 @@ impl Run<'_> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) -> usize {
-        let search = self.search(part, filter, meter);
+        let distrust = Cell::new(1.0);
+        let search = self.search(part, filter, meter, &distrust);
         if search.resolved.is_none() {
             trace.skip(NO_MATCH, 1);
             return 0;
@@ -481,12 +487,13 @@ impl Run<'_> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) -> Vec<RowId> {
-        let search = self.search(part, filter, meter);
+        let distrust = Cell::new(1.0);
+        let search = self.search(part, filter, meter, &distrust);
         if search.resolved.is_none() {
             trace.skip(NO_MATCH, 1);
             return Vec::new();
         }
-        let after = after.map(|uuid| Position { keys: [].into(), uuid });
+        let after = after.map(Position::of_uuid);
         let first = after.map_or(0, |after| Mark::new(&after, &part.segment, &[]).row_after());
         let (before, mut rows) = (meter.rows(), Vec::new());
         search.matches(&mut |row| {
@@ -606,7 +613,7 @@ impl Source<'_> {
     /// that place.
     fn compare(&self, place: &Position, keys: &[OrderKey]) -> (Ordering, bool) {
         let mut first = None;
-        for (own, value) in self.keys.iter().flatten().zip(&place.keys) {
+        for (own, value) in self.keys.iter().flatten().zip(place.keys.iter()) {
             let (own, direction) = own;
             let order = own.order(value, *direction);
             let first = *first.get_or_insert(order);

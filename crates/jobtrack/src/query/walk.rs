@@ -6,6 +6,7 @@
 //! them, and selects the best. Which is cheaper is told by the counts that a segment has of every
 //! value; where those deceive, the walk is abandoned as soon as it has read more than the set costs.
 
+use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
 
@@ -19,6 +20,9 @@ use crate::timestamp::Timestamp;
 
 /// A group of equal values with fewer rows is gathered without thinking.
 const SMALL_GROUP: usize = if cfg!(test) { 4 } else { 256 };
+
+/// How much less a walk is trusted after one that was given up.
+const DECEIVED: f64 = 8.0;
 
 /// A segment as a query sees it: less its dead rows and those that have expired.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +94,8 @@ pub(super) struct Search<'a, 'm> {
     pub(super) meter: &'m Meter<'m>,
     /// Of a walk in order of uuid: whether what it has found may be the answer by now.
     pub(super) is_enough: &'m dyn Fn(&[RowId]) -> bool,
+    /// How many times more rows than expected walks of this query have to be taken to read.
+    pub(super) distrust: &'m Cell<f64>,
 }
 
 /// What was found.
@@ -147,7 +153,7 @@ impl<'a, 'm> Search<'a, 'm> {
                 return found;
             }
         }
-        let walk_reads = self.walk_reads();
+        let walk_reads = self.walk_reads() * self.distrust.get();
         let set_cost = self.set_cost();
         if is_walk_first || walk_reads <= set_cost {
             found.way = Way::Walk;
@@ -163,6 +169,8 @@ impl<'a, 'm> Search<'a, 'm> {
                 return found;
             }
             found.way = Way::Both;
+            // What deceives in one segment deceives in the next.
+            self.distrust.set(self.distrust.get() * DECEIVED);
             if self.resolved.is_lazy() && !self.sets_lazily() {
                 self.resolved.settle(self.meter);
             }
@@ -184,14 +192,13 @@ impl<'a, 'm> Search<'a, 'm> {
         if !self.resolved.is_lazy() {
             return false;
         }
-        let walk_reads = self.walk_reads();
-        walk_reads * 8.0 <= float(self.resolved.lazy_values())
-            && walk_reads <= float(self.base_reads())
+        let walk_reads = self.walk_reads() * self.distrust.get();
+        walk_reads <= float(self.resolved.lazy_cost()) && walk_reads <= float(self.base_reads())
     }
 
     /// Whether the set is so small that wildcards are asked of its rows' values alone.
     fn sets_lazily(&self) -> bool {
-        self.base_reads() * 8 <= self.resolved.lazy_values()
+        self.base_reads() <= self.resolved.lazy_cost()
     }
 
     /// Up to how many reads a walk is better than the set.
@@ -201,7 +208,7 @@ impl<'a, 'm> Search<'a, 'm> {
         }
         let most = if self.resolved.is_lazy() {
             // What lazy tests cost more than resolved ones, they must not cost for long.
-            set_cost.min((walk_reads * 4.0).max(float(self.resolved.lazy_values()) / 4.0))
+            set_cost.min((walk_reads * 4.0).max(float(self.resolved.lazy_cost())))
         } else {
             set_cost
         };

@@ -7,8 +7,7 @@ use serde::Serialize;
 use crate::job::{Revision, State};
 use crate::timestamp::Timestamp;
 
-/// How many states there are.
-pub(crate) const STATES: usize = State::ALL.len();
+const STATES: usize = State::ALL.len();
 
 /// The counts as they are kept.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +16,7 @@ pub(crate) struct Tally {
     by_kind: HashMap<String, [u64; STATES]>,
 }
 
-/// The state's place in [`State::ALL`].
-pub(crate) fn slot(state: State) -> usize {
+fn slot(state: State) -> usize {
     match state {
         State::Queued => 0,
         State::Running => 1,

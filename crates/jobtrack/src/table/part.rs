@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use super::codes::RowId;
 use super::column::{Column, RowList, count};
-use super::counts::{STATES, slot};
 use super::segment::Segment;
 use super::uuids::PlaceId;
 use crate::field::{Field, ValueRef};
-use crate::job::{JobId, State};
+use crate::job::JobId;
 use crate::timestamp::Timestamp;
 
 /// A segment and its living rows. A clone shares both; a change then copies what it changes.
@@ -29,7 +28,6 @@ pub(crate) struct Alive {
     /// A bit for each row, set if it is dead; empty as long as none is.
     dead: Vec<u64>,
     living: u32,
-    by_state: [u32; STATES],
     /// How many rows, in order of expiry, are dead for certain.
     passed: u32,
     /// When the first of the living rows expires.
@@ -40,10 +38,8 @@ impl Part {
     /// The segment with all rows alive, not yet in any place.
     pub(crate) fn of(segment: Segment) -> Part {
         let segment = Arc::new(segment);
-        let mut by_state = [0; STATES];
-        segment.states().iter().for_each(|state| by_state[slot(*state)] += 1);
         let living = count(segment.len());
-        let alive = Alive { dead: Vec::new(), living, by_state, passed: 0, next_expiry: None };
+        let alive = Alive { dead: Vec::new(), living, passed: 0, next_expiry: None };
         let segment_bytes = segment.bytes();
         let mut part = Part { id: 0, segment, segment_bytes, alive: Arc::new(alive) };
         part.pass();
@@ -63,11 +59,6 @@ impl Part {
     /// How many rows are dead.
     pub(crate) fn dead(&self) -> usize {
         self.segment.len() - self.living()
-    }
-
-    /// How many living rows have this state.
-    pub(crate) fn living_in(&self, state: State) -> usize {
-        self.alive.by_state[slot(state)] as usize
     }
 
     /// Whether this row lives.
@@ -99,7 +90,6 @@ impl Part {
         }
         alive.dead[usize::from(row) / 64] |= 1 << (row % 64);
         alive.living -= 1;
-        alive.by_state[slot(self.segment.state(row))] -= 1;
         if self.alive.next_expiry.is_some()
             && self.segment.expire_time(row) == self.alive.next_expiry
         {
