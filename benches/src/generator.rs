@@ -355,6 +355,8 @@ fn blank(random: &mut Random, state: State, created: u64) -> JobParts {
         allows: Allows::default(),
         cooperative: false,
         lease: None,
+        claims: 0,
+        losses: 0,
         payload_bytes: None,
         result_bytes: None,
         idempotency_key: None,

@@ -28,6 +28,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("error", "job::JobId"),
     // A command says what it must survive, in the words of the store.
     ("command", "store::Durability"),
+    // A claim says which jobs, in the words of a query.
+    ("command", "query::{Expr, Order}"),
 ];
 
 /// What each crate takes from the others: backends and faces do not know each other.

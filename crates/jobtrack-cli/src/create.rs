@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobtrack::{Allows, JobId, NewJob, Progress, Scope};
+use jobtrack::{Allows, JobId, NewJob, Progress, Scope, Timestamp};
 use jobtrack_http::parse_span;
 
 use crate::render::OutputArguments;
@@ -45,6 +45,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     cooperative: bool,
 
+    /// A name for this very creation: the same again prints the first job, and makes none
+    #[arg(long, value_name = "TEXT")]
+    key: Option<String>,
+
     /// Its uuid; a new one unless given
     #[arg(long)]
     uuid: Option<JobId>,
@@ -83,6 +87,14 @@ pub(crate) struct About {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
+    /// The job that it is a part of
+    #[arg(long, value_name = "UUID")]
+    parent: Option<JobId>,
+
+    /// Past this time it fails if it still runs, as in 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<Timestamp>,
+
     /// How long it stays after its end: a number and s, m, h or d. Its store's own retention unless
     /// given
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
@@ -98,6 +110,8 @@ impl About {
             node: self.node.clone(),
             scope: (scope != Scope::default()).then_some(scope),
             labels: self.labels.iter().cloned().collect(),
+            parent: self.parent,
+            deadline: self.deadline,
             retention: self.retention,
             ..NewJob::described(description)
         }
@@ -115,6 +129,7 @@ pub(crate) fn create(arguments: &Arguments) -> Result<Exit, Failed> {
         progress,
         allows: Allows { pause: !arguments.no_pause, cancel: !arguments.no_cancel },
         cooperative: arguments.cooperative,
+        idempotency_key: arguments.key.clone(),
         ..arguments.about.job(&arguments.description)
     };
     let record = arguments.target.open_or_make()?.create(&job)?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::create::progress;
 use crate::render::ChangedArguments;
-use crate::target::TargetArguments;
+use crate::target::{TargetArguments, query};
 use crate::{Exit, Failed};
 
 /// Begin a job's work: queued becomes running.
@@ -53,6 +53,10 @@ pub(crate) struct SucceedArguments {
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     code: i64,
 
+    /// Whoever holds it
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     common: Common,
 }
@@ -83,12 +87,20 @@ pub(crate) struct FailArguments {
     #[arg(long = "argument", value_name = "CODE=MESSAGE", value_parser = argument)]
     arguments: Vec<Argument>,
 
+    /// Whoever holds it
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     common: Common,
 }
 
 #[derive(Debug, clap::Args)]
 struct Common {
+    /// The token that the claim gave, of a job that is held
+    #[arg(long, value_name = "N")]
+    token: Option<u64>,
+
     #[command(flatten)]
     target: TargetArguments,
 
@@ -97,7 +109,7 @@ struct Common {
 }
 
 pub(crate) fn start(arguments: &StartArguments) -> Result<Exit, Failed> {
-    change(&arguments.common, arguments.uuid, "start", &json!({}))
+    change(&arguments.common, arguments.uuid, "start", &json!({}), false)
 }
 
 pub(crate) fn report(arguments: &ReportArguments) -> Result<Exit, Failed> {
@@ -106,14 +118,14 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Exit, Failed> {
         .clone()
         .map(|progress| Progress { unit: arguments.unit.clone().unwrap_or_default(), ..progress });
     let report = Report { message: arguments.message.clone(), progress };
-    change(&arguments.common, arguments.uuid, "report", &serde_json::to_value(report)?)
+    change(&arguments.common, arguments.uuid, "report", &serde_json::to_value(report)?, false)
 }
 
 pub(crate) fn succeed(arguments: &SucceedArguments) -> Result<Exit, Failed> {
     let success = json!({
         "state": "success", "message": arguments.message, "code": arguments.code
     });
-    change(&arguments.common, arguments.uuid, "finish", &success)
+    change(&arguments.common, arguments.uuid, "finish", &success, arguments.force)
 }
 
 pub(crate) fn fail(arguments: &FailArguments) -> Result<Exit, Failed> {
@@ -129,7 +141,7 @@ pub(crate) fn fail(arguments: &FailArguments) -> Result<Exit, Failed> {
         cause: arguments.cause,
         error,
     };
-    change(&arguments.common, arguments.uuid, "finish", &body_of(&failure))
+    change(&arguments.common, arguments.uuid, "finish", &body_of(&failure), arguments.force)
 }
 
 /// A failure as the native face takes it.
@@ -143,8 +155,17 @@ pub(crate) fn body_of(failure: &Failure) -> Value {
     })
 }
 
-fn change(common: &Common, id: JobId, verb: &str, body: &Value) -> Result<Exit, Failed> {
-    let record = common.target.open()?.change(id, verb, body)?;
+fn change(
+    common: &Common,
+    id: JobId,
+    verb: &str,
+    body: &Value,
+    force: bool,
+) -> Result<Exit, Failed> {
+    let (force, token) = (force.then_some(("force", "true")), common.token.map(|n| n.to_string()));
+    let token = token.as_deref().map(|token| ("token", token));
+    let verb = format!("{verb}{}", query(token.into_iter().chain(force)));
+    let record = common.target.open()?.change(id, &verb, body)?;
     common.output.job(&record)?;
     Ok(Exit::Done)
 }

@@ -34,8 +34,12 @@ const TABLE: &[(Exit, u8, &str)] = &[
     (Exit::BadLines, 3, "imported, but for bad lines"),
     (Exit::JobFailed, 4, "wait: the job has failed"),
     (Exit::TimedOut, 5, "wait: the time is up, and the job has not ended"),
-    (Exit::NoJob, 6, "there is no such job, or no longer"),
-    (Exit::Refused, 7, "the job is in a state that does not allow it, or the uuid is taken"),
+    (Exit::NoJob, 6, "there is no such job, or no longer; nothing to claim"),
+    (
+        Exit::Refused,
+        7,
+        "the job is in a state that does not allow it, or held by another; or the uuid or key is taken",
+    ),
     (Exit::Unreachable, 8, "the server cannot be reached"),
     (Exit::NotTracked, 125, "exec: the job could not be made, so the command was not run"),
     (Exit::CannotRun, 126, "exec: the command cannot be run"),
@@ -90,9 +94,10 @@ const WRITTEN_WRONG: &[ErrorKind] = &[
     ErrorKind::Contradiction,
 ];
 const WRITTEN_WRONG_IN_HTTP: &[&str] = &["uri_too_long", "body_too_large", "missing_parameter"];
-const NOT_THERE: &[ErrorKind] = &[ErrorKind::NotFound, ErrorKind::Gone];
+const NOT_THERE: &[ErrorKind] = &[ErrorKind::NotFound, ErrorKind::Gone, ErrorKind::NothingToClaim];
 const NOT_NOW: &[ErrorKind] = &[
     ErrorKind::AlreadyExists,
+    ErrorKind::KeyTaken,
     ErrorKind::Conflict,
     ErrorKind::JobEnded,
     ErrorKind::NotQueued,
@@ -102,6 +107,9 @@ const NOT_NOW: &[ErrorKind] = &[
     ErrorKind::CannotPause,
     ErrorKind::CannotCancel,
     ErrorKind::CancelPending,
+    ErrorKind::NotRolledUp,
+    ErrorKind::Leased,
+    ErrorKind::LeaseLost,
 ];
 
 impl From<Exit> for ExitCode {

@@ -3,6 +3,7 @@
 // This is a program for people at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod claim;
 mod client;
 mod create;
 mod demo;
@@ -27,6 +28,7 @@ mod store;
 mod stores;
 mod target;
 mod tls;
+mod tree;
 mod user;
 mod wait;
 mod watch;
@@ -64,8 +66,12 @@ enum Task {
     Create(create::Arguments),
     List(list::Arguments),
     Get(get::Arguments),
+    Tree(tree::Arguments),
     Wait(wait::Arguments),
     Watch(watch::Arguments),
+    Claim(claim::ClaimArguments),
+    Renew(claim::RenewArguments),
+    Release(claim::ReleaseArguments),
     Start(drive::StartArguments),
     Report(drive::ReportArguments),
     Succeed(drive::SucceedArguments),
@@ -103,8 +109,12 @@ fn main() -> ExitCode {
         Task::Create(arguments) => create::create(&arguments),
         Task::List(arguments) => list::list(&arguments),
         Task::Get(arguments) => get::get(&arguments),
+        Task::Tree(arguments) => tree::tree(&arguments),
         Task::Wait(arguments) => wait::wait(&arguments),
         Task::Watch(arguments) => watch::watch(&arguments),
+        Task::Claim(arguments) => claim::claim(&arguments),
+        Task::Renew(arguments) => claim::renew(&arguments),
+        Task::Release(arguments) => claim::release(&arguments),
         Task::Start(arguments) => drive::start(&arguments),
         Task::Report(arguments) => drive::report(&arguments),
         Task::Succeed(arguments) => drive::succeed(&arguments),

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobtrack::{Options, Tracker};
+use jobtrack::{LeaseOptions, Lost, Options, Tracker};
 use jobtrack_http::{
     ServerOptions, Tls, Users, parse_span, router, serve as serve_http, serve_tls, with_users,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use crate::claim::lost;
 use crate::demo::Demo;
 use crate::store::StoreName;
 use crate::tls::{TlsArguments, now};
@@ -38,6 +39,16 @@ pub(crate) struct Arguments {
     /// How long a job stays after its end, unless it says so itself: a number and s, m, h or d
     #[arg(long, default_value = "300s", value_parser = parse_span, value_name = "SPAN")]
     retention: Duration,
+
+    /// How long a lease lasts that was claimed without a term: a number and s, m, h or d
+    #[arg(long, default_value = "60s", value_parser = parse_span, value_name = "SPAN")]
+    lease: Duration,
+
+    /// What becomes of a job whose worker was lost: fail, leave (as it is, held by nobody), or
+    /// queue:N (again, N times at most, and then fail). For one kind of jobs if it is named; may be
+    /// given several times
+    #[arg(long, default_value = "fail", value_parser = lost, value_name = "[KIND=]POLICY")]
+    lost: Vec<(Option<String>, Lost)>,
 
     /// Listen on an address that other machines reach without both --tls and --users: whoever
     /// reaches the port, or listens on the way to it, may read and change every job
@@ -82,7 +93,8 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Exit, Failed> {
     // The port before the store: it is taken or free, and a store that opens in vain was locked in
     // vain.
     let listener = bind(arguments)?;
-    let options = Options { retention: arguments.retention, ..Options::default() };
+    let leases = leases(arguments);
+    let options = Options { retention: arguments.retention, leases, ..Options::default() };
     let tracker = arguments.store.open(options)?;
     let demo = arguments.demo.then(|| Demo::begin(tracker.clone())).transpose()?;
     let served = serve_store(listener, &tracker, given, users, arguments);
@@ -95,6 +107,17 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Exit, Failed> {
     closed?;
     say("stopped; every change is in the store");
     Ok(Exit::Done)
+}
+
+fn leases(arguments: &Arguments) -> LeaseOptions {
+    let mut leases = LeaseOptions { term: arguments.lease, ..LeaseOptions::default() };
+    for (kind, lost) in &arguments.lost {
+        match kind {
+            None => leases.lost = *lost,
+            Some(kind) => drop(leases.by_kind.insert(kind.clone(), *lost)),
+        }
+    }
+    leases
 }
 
 fn open_users(path: &PathBuf) -> Result<Arc<Users>, Failed> {

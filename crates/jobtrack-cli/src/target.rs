@@ -101,6 +101,14 @@ pub(crate) struct Page {
     pub(crate) horizon: Timestamp,
 }
 
+/// A job and all below it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tree {
+    pub(crate) records: Vec<Record>,
+    /// Whether some are left out.
+    pub(crate) is_cut: bool,
+}
+
 /// How many jobs there are.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Counts {
@@ -123,9 +131,14 @@ impl Target {
         self.json(Method::Post, "/v1/jobs", Content::Json(job))
     }
 
-    /// Changes a job: start, report, pause, resume, finish, request, extend.
+    /// Changes a job: start, report, pause, resume, finish, request, extend, claim, renew, release.
     pub(crate) fn change(&self, id: JobId, verb: &str, body: &Value) -> Result<Record, Failed> {
         self.json(Method::Post, &format!("{}/{verb}", path(id)), Content::Json(body.to_string()))
+    }
+
+    /// Takes the best queued job that matches.
+    pub(crate) fn claim(&self, query: &str, body: &Value) -> Result<Record, Failed> {
+        self.json(Method::Post, &format!("/v1/claim{query}"), Content::Json(body.to_string()))
     }
 
     /// Forgets a job that has ended.
@@ -136,6 +149,12 @@ impl Target {
     /// The job as it stands.
     pub(crate) fn get(&self, id: JobId, query: &str) -> Result<Record, Failed> {
         self.json(Method::Get, &format!("{}{query}", path(id)), Content::None)
+    }
+
+    /// A job and all below it.
+    pub(crate) fn tree(&self, id: JobId, at_most: u64) -> Result<Tree, Failed> {
+        let path = format!("{}/tree?max_records={at_most}", path(id));
+        self.json(Method::Get, &path, Content::None)
     }
 
     /// A page of jobs; the query comes with its question mark, or from the page before.

@@ -616,3 +616,58 @@ fn the_demonstration_moves() {
     }
     assert_eq!(server.terminate().0, Some(0));
 }
+
+#[test]
+fn a_worker_claims_holds_and_gives_back() {
+    at_both(|place| {
+        let id = place.create(&["Scrub", "--kind", "scrub"]);
+        let claim = ["claim", "kind=scrub", "--holder", "worker-1", "--term", "2m"];
+        let job = place.json(&[&claim[..], &["-o", "json"]].concat());
+        assert_eq!((&job["uuid"], &job["state"]), (&json!(id), &json!("running")));
+        assert_eq!((&job["lease"]["token"], &job["lease"]["term"]), (&json!(1), &json!(120)));
+        place.refused(6, &claim); // Nothing is left.
+        let held = place.refused(7, &["report", &id, "hm"]);
+        assert!(held.contains("held by worker-1"), "{held}");
+        place.refused(7, &["succeed", &id, "--token", "2"]);
+        place.json(&["report", &id, "going on", "--token", "1", "-o", "json"]);
+        let renewed = place.json(&["renew", &id, "--token", "1", "--term", "5m", "-o", "json"]);
+        assert_eq!(renewed["lease"]["term"], json!(300));
+        let back = place.json(&["release", &id, "--token", "1", "-o", "json"]);
+        assert_eq!(back["state"], json!("queued"));
+        let again = place.run(&["claim", "--uuid", &id, "--holder", "worker-2", "-q"]);
+        assert_eq!((again.status, again.stdout.trim()), (0, format!("{id} 2").as_str()));
+        let ended = place.json(&["fail", &id, "stuck", "--force", "-o", "json"]);
+        assert_eq!(ended["message"], json!("stuck"));
+    });
+}
+
+#[test]
+fn a_tree_shows_a_job_and_all_below_it() {
+    at_both(|place| {
+        let top = place.create(&["All volumes"]);
+        let below = place.create(&["vol1", "--parent", &top]);
+        place.create(&["a file", "--parent", &below]);
+        let drawn = place.run(&["tree", &top, "-o", "table"]).stdout;
+        let lines: Vec<_> = drawn.lines().collect();
+        assert_eq!(lines.len(), 3, "{drawn}");
+        assert_eq!(lines[0], format!("{top}  queued  All volumes  (1 queued)"));
+        assert_eq!(lines[1], format!("  {below}  queued  vol1  (1 queued)"));
+        assert!(lines[2].starts_with("    ") && lines[2].ends_with("a file"), "{drawn}");
+        let cut = place.run(&["tree", &top, "--max", "2", "-o", "ndjson"]);
+        assert_eq!(cut.stdout.lines().count(), 2);
+        assert!(cut.stderr.contains("there are more"), "{}", cut.stderr);
+        place.json(&["start", &top, "-o", "json"]);
+        let early = place.refused(7, &["succeed", &top]);
+        assert!(early.contains("have not ended"), "{early}");
+    });
+}
+
+#[test]
+fn a_creation_with_a_key_is_made_once() {
+    at_both(|place| {
+        let first = place.create(&["Nightly", "--key", "nightly-1"]);
+        assert_eq!(place.create(&["Nightly", "--key", "nightly-1"]), first);
+        let other = place.refused(7, &["create", "Weekly", "--key", "nightly-1"]);
+        assert!(other.contains("whose description differs"), "{other}");
+    });
+}

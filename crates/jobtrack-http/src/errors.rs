@@ -34,6 +34,7 @@ pub(crate) const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     // ONTAP's clients know one way in which a job is not there.
     (ErrorKind::Gone, 410, 404, "4"),
     (ErrorKind::AlreadyExists, 409, 409, "1"),
+    (ErrorKind::KeyTaken, 409, 409, "8"),
     (ErrorKind::Conflict, 409, 409, "8"),
     (ErrorKind::JobEnded, 409, 409, "458762"),
     (ErrorKind::NotQueued, 409, 409, "458771"),
@@ -43,6 +44,10 @@ pub(crate) const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::CannotPause, 400, 400, "458783"),
     (ErrorKind::CannotCancel, 400, 400, "458784"),
     (ErrorKind::CancelPending, 409, 409, "8"),
+    (ErrorKind::NotRolledUp, 409, 409, "8"),
+    (ErrorKind::NothingToClaim, 404, 404, "4"),
+    (ErrorKind::Leased, 409, 409, "8"),
+    (ErrorKind::LeaseLost, 409, 409, "8"),
     (ErrorKind::DeadlineExceeded, 503, 500, "262210"),
     (ErrorKind::StoreHeld, 503, 500, "262145"),
     (ErrorKind::StoreForeign, 500, 500, "262145"),

@@ -155,6 +155,13 @@ pub(crate) fn filter_but(params: &Params, names: Names, others: &[&str]) -> Resu
     Ok(filter)
 }
 
+/// Which jobs a claim is for, and which of them first.
+pub(crate) fn claim(params: &Params) -> Result<(Expr, Order), Fault> {
+    let others = ["order_by", "$orderBy", SEARCH[0], SEARCH[1]];
+    let filter = filter_but(params, Names::Native, &others)?.and(search(params, Names::Native)?);
+    Ok((filter, order(params, Names::Native)?))
+}
+
 /// What is searched for, if anything is.
 fn search(params: &Params, names: Names) -> Result<Expr, Fault> {
     let [text, fields] = SEARCH.map(|name| params.get(name));

@@ -4,7 +4,8 @@
 //! ones. It creates and changes a handful of jobs with either durability, alone and in groups, lets
 //! time pass, steps the wall, closes, crashes, and opens again; and asks, now and then, everything
 //! that can be asked. Meanwhile it watches, with a history that keeps everything, little or nothing,
-//! hangs up and takes up again: what a follower was told must add up to the listing.
+//! hangs up and takes up again: what a follower was told must add up to the listing. Workers claim
+//! jobs, show the right token, a wrong one or none, and are lost; deadlines pass. Jobs have parents.
 //!
 //! The store may stand on any [`Machine`], and that may lose its power in the middle of a step.
 
@@ -15,13 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{
-    Action, Allows, Applied, Clock, Command, Durability, Error, ErrorKind, Expr, Extension,
-    Failure, Field, HistoryOptions, JobId, MemoryStore, NewJob, Options, Query, Revision, State,
-    Success, Timestamp, TombstoneOptions, Tracker, Update,
+    Action, Allows, Applied, Claim, Clock, Command, Direction, Durability, Error, ErrorKind, Expr,
+    Extension, Failure, FamilyOptions, Field, HistoryOptions, Hold, JobId, LeaseOptions, Lost,
+    MemoryStore, NewJob, Options, Order, Query, Renewal, Revision, RollUp, State, Success,
+    Timestamp, TombstoneOptions, Tracker, Update,
 };
 
 use crate::follower::Follower;
-use crate::model::{Model, ModelJob, ModelUpdate};
+use crate::model::{Model, ModelJob, ModelLease, ModelManner, ModelUpdate};
 use crate::{CrashMachine, Machine, ManualClock};
 
 /// Jobs that a history works on.
@@ -30,6 +32,11 @@ const SLOTS: u8 = 6;
 const FOLLOWERS: usize = 4;
 /// How long tombstones stay in a history: long enough to be met, short enough to be outlived.
 const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
+/// The kinds of jobs, and what becomes of those whose worker is lost.
+const KINDS: [(&str, Lost); 3] =
+    [("fail", Lost::Fail), ("again", Lost::QueueAgain { at_most: 1 }), ("leave", Lost::Leave)];
+/// Who claims jobs in the trackers' own process.
+const OWNER: &str = "owner";
 
 /// Plays the history that the bytes stand for.
 ///
@@ -80,6 +87,8 @@ struct Player<'m> {
     revision: Revision,
     /// Whether the power went within this step, so that its outcome may be unknown.
     is_dark: bool,
+    /// Whether the present operation's commit did what nobody asked for, and so is synced.
+    has_lapsed: bool,
 }
 
 impl<'m> Player<'m> {
@@ -104,17 +113,29 @@ impl<'m> Player<'m> {
             followers: Vec::new(),
             changes,
             is_dark: false,
+            has_lapsed: false,
         }
     }
 
     fn step(&mut self, what: u8, slot: u8, a: u8, b: u8) {
-        let what = what % 20;
-        let writes = matches!(what, 0..=9 | 14);
+        self.has_lapsed = false;
+        let what = what % 24;
+        let changes = matches!(what, 0..=9 | 20..);
+        match what {
+            _ if changes => self.has_lapsed = self.model.lapse(self.tracker.now()),
+            // A small budget would let but a part of it happen.
+            14 if self.is_due() => self.settle(),
+            15..=17 => self.settle(),
+            // Time passes, and what is due waits for whoever comes next.
+            _ => {}
+        }
+        let writes = changes || what == 14;
         if writes {
             self.machine.threaten(a ^ b.rotate_left(3) ^ slot);
         }
         match what {
             0..=2 => self.create(slot, a, b),
+            20..=23 => self.claim(a, b),
             3..=8 => self.update(slot, a, b),
             9 => self.group(slot, a, b),
             10 | 11 => self.clock.advance(Duration::from_secs(u64::from(a))),
@@ -135,6 +156,9 @@ impl<'m> Player<'m> {
             self.possible.push(self.model.clone());
             self.come_back(Stop::Crashed, a, b);
             self.is_dark = false;
+        } else if changes {
+            // Children follow in the commits that come next, and these are not threatened.
+            self.settle();
         }
         let revision = self.tracker.revision();
         assert!(revision >= self.revision, "{revision} after {}", self.revision);
@@ -153,18 +177,104 @@ impl<'m> Player<'m> {
         assert!(self.is_dark, "{error}");
     }
 
-    fn create(&mut self, slot: u8, a: u8, b: u8) {
-        let (new, job) = new_job(slot, a);
+    /// Whether a lease or a deadline has run out, or a child is to follow.
+    fn is_due(&self) -> bool {
+        let mut model = self.model.clone();
         let now = self.tracker.now();
+        model.lapse(now) | model.follow(now)
+    }
+
+    /// Lets happen what is due.
+    fn settle(&mut self) {
+        self.maintain_all();
+        let now = self.tracker.now();
+        if self.model.lapse(now) | self.model.follow(now) {
+            self.possible = vec![self.model.clone()];
+        }
+    }
+
+    fn maintain_all(&self) {
+        let maintain = || self.tracker.maintain(usize::from(SLOTS));
+        while maintain().unwrap_or_else(|error| panic!("{error}")).more {}
+    }
+
+    /// A worker takes the first or the last of the queued jobs, of all or of one kind; two of them
+    /// in one commit, now and then.
+    fn claim(&mut self, a: u8, b: u8) {
+        let now = self.tracker.now();
+        let is_last = a.is_multiple_of(2);
+        let kind = KINDS.get(usize::from(a / 2 % 4));
+        let mut filter = Expr::everything();
+        if let Some((kind, _)) = kind {
+            filter = Expr::is(Field::Kind, *kind).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let order = match is_last {
+            true => Order::by(Field::Uuid, Direction::Descending),
+            false => Ok(Order::default()),
+        };
+        let order = order.unwrap_or_else(|error| panic!("{error}"));
+        let (hold, term) = hold(b);
+        let mut expected = Vec::new();
+        let mut commands = Vec::new();
+        for _ in 0..1 + a / 8 % 2 {
+            let best =
+                self.model.best(is_last, |job| kind.is_none_or(|(_, lost)| job.lost == *lost));
+            let update = ModelUpdate::Claim(holder(&hold), term);
+            if let Some(slot) = best {
+                let made = self.model.update(slot, &update, ModelManner::default(), now);
+                assert_eq!(made, Ok(()), "slot {slot}");
+            }
+            expected.push(best);
+            let (filter, order, hold) = (filter.clone(), order.clone(), hold.clone());
+            commands.push(Command::claim(Claim { filter, order, hold }));
+        }
+        for (best, outcome) in expected.into_iter().zip(self.tracker.run_all(commands)) {
+            if let Err(error) = &outcome
+                && is_of_store(error)
+            {
+                self.must_be_dark(error);
+                continue;
+            }
+            match best {
+                None => {
+                    let kind = outcome.as_ref().map(|_| ()).map_err(Error::kind);
+                    assert_eq!(kind, Err(ErrorKind::NothingToClaim), "{outcome:?}");
+                    self.note_synced_by_itself();
+                }
+                Some(slot) => {
+                    assert_eq!(outcome.as_ref().ok().map(|it| it.job.uuid), Some(id(slot)));
+                    self.compare(slot, &Ok(()), &outcome, Durability::Synced);
+                }
+            }
+        }
+    }
+
+    /// A commit that does what nobody asked for is synced, and all before it. Without power it may
+    /// not have come about, and what was told may rest on the time before.
+    fn note_synced_by_itself(&mut self) {
+        if std::mem::take(&mut self.has_lapsed) && !self.machine.has_lost_power() {
+            self.possible = vec![self.model.clone()];
+        }
+    }
+
+    fn create(&mut self, slot: u8, a: u8, b: u8) {
+        let now = self.tracker.now();
+        let (new, job) = new_job(slot, a, b, now);
         let expected = self.model.create(slot, job, now);
         let outcome = self.tracker.run(Command::create(new).durability(durability(b)));
+        if let (Ok(is_repeat), Ok(applied)) = (expected, &outcome) {
+            assert_eq!(applied.is_repeat, is_repeat, "slot {slot}");
+        }
+        let expected = expected.map(drop);
         self.compare(slot, &expected, &outcome, durability(b));
     }
 
     fn update(&mut self, slot: u8, a: u8, b: u8) {
-        let (command, update) = change(slot, a, b);
         let now = self.tracker.now();
-        let expected = self.model.update(slot, &update, now);
+        let manner = self.manner(slot, a, b);
+        let (command, update) = change(slot, a, b);
+        let command = with_manner(command, manner);
+        let expected = self.model.update(slot, &update, manner, now);
         let outcome = self.tracker.run(command.durability(durability(b)));
         self.compare(slot, &expected, &outcome, durability(b));
     }
@@ -173,12 +283,15 @@ impl<'m> Player<'m> {
     fn group(&mut self, slot: u8, a: u8, b: u8) {
         let now = self.tracker.now();
         let before = self.model.clone();
-        let (new, job) = new_job(slot, a);
-        let mut expected = vec![self.model.create(slot, job, now)];
+        let (new, job) = new_job(slot, a, b, now);
+        let mut expected = vec![self.model.create(slot, job, now).map(drop)];
         let mut commands = vec![Command::create(new).durability(durability(b))];
         for n in 1..=3_u8 {
-            let (command, update) = change(slot, a.wrapping_mul(n).wrapping_add(b), b);
-            expected.push(self.model.update(slot, &update, now));
+            let a = a.wrapping_mul(n).wrapping_add(b);
+            let manner = self.manner(slot, a, b);
+            let (command, update) = change(slot, a, b);
+            let command = with_manner(command, manner);
+            expected.push(self.model.update(slot, &update, manner, now));
             commands.push(command.durability(durability(b)));
         }
         let outcomes = self.tracker.run_all(commands);
@@ -200,19 +313,18 @@ impl<'m> Player<'m> {
     ) {
         let found = outcome.as_ref().map(|_| ()).map_err(Error::kind);
         if let Err(error) = outcome
-            && matches!(
-                error.kind(),
-                ErrorKind::StoreFailed | ErrorKind::OutcomeUnknown | ErrorKind::Unsettled
-            )
+            && is_of_store(error)
         {
             return self.must_be_dark(error);
         }
         assert_eq!(found, *expected, "slot {slot}: {outcome:?}");
+        let is_unsure = self.has_lapsed && self.machine.has_lost_power();
+        self.note_synced_by_itself();
         match outcome {
             // Whatever is acknowledged as synced is there after a crash, and all before it: also
             // what was so already, though nothing had to be written for it.
             Ok(_) => {
-                if durability == Durability::Synced {
+                if durability == Durability::Synced && !is_unsure {
                     self.possible.clear();
                 }
                 self.possible.push(self.model.clone());
@@ -222,6 +334,19 @@ impl<'m> Player<'m> {
             Err(_) if self.machine.has_lost_power() => {}
             Err(error) => self.note_hidden(slot, error),
         }
+    }
+
+    /// With what a worker comes that may hold the job, may have lost it, or has none; or an operator
+    /// with force.
+    fn manner(&mut self, slot: u8, a: u8, b: u8) -> ModelManner {
+        let now = self.tracker.now();
+        let Ok(job) = self.model.get(slot, now) else { return ModelManner::default() };
+        let token = match (&job.lease, b / 4 % 8) {
+            (Some(_), 0 | 1) | (None, 0..=6) => None,
+            (Some(_), 2) => Some(job.claims.saturating_sub(1)),
+            _ => Some(job.claims),
+        };
+        ModelManner { token, forced: b / 4 % 8 == 1 && matches!(a % CHANGES, 5..=7) }
     }
 
     /// Begins to watch, in place of the oldest follower if there are enough.
@@ -342,13 +467,19 @@ impl<'m> Player<'m> {
             Stop::Crashed | Stop::CrashedClosing => openings,
         };
         assert!((least..=most).contains(&epochs), "{epochs} epochs, {stop:?}, {openings} openings");
+        self.maintain_all();
 
         let now = self.tracker.now();
         assert!(now >= self.clock.wall() && now >= self.hidden_until, "engine time is {now}");
+        for model in &mut self.possible {
+            model.reopen(now);
+            model.follow(now);
+        }
         let found = self.possible.iter().rposition(|model| self.agrees(&mut model.clone(), now));
         let Some(found) = found else {
             panic!(
-                "after a restart ({stop:?}, {openings} openings) nothing that may be left is: {:?}",
+                "after a restart ({stop:?}, {openings} openings) {:?} is none of what may be left: {:?}",
+                (0..SLOTS).map(|slot| self.of_slot(slot)).collect::<Vec<_>>(),
                 self.possible.iter().rev().take(3).collect::<Vec<_>>()
             );
         };
@@ -375,7 +506,11 @@ impl<'m> Player<'m> {
         Ok(ModelJob {
             state: found.state(),
             requested: found.requested.as_ref().map(|request| request.action),
-            message: found.message.clone(),
+            // By whom it was canceled, and why, is no matter of the model's.
+            message: match found.message.strip_prefix("The job was canceled") {
+                Some(_) => "The job was canceled".to_owned(),
+                None => found.message.clone(),
+            },
             code: found.code(),
             cause: found.cause(),
             expires: found.expire_time(),
@@ -383,11 +518,25 @@ impl<'m> Player<'m> {
             can_pause: found.allows.pause,
             can_cancel: found.allows.cancel,
             retention: found.retention(),
+            deadline: found.deadline,
+            lease: found.lease.as_ref().map(|lease| {
+                assert_eq!(lease.token, u64::from(found.claims));
+                let holder = lease.holder.clone();
+                ModelLease { holder, term: lease.term, until: lease.until }
+            }),
+            claims: found.claims,
+            losses: found.losses,
+            key: found.idempotency_key.clone(),
+            parent: found.parent.map(|parent| parent.as_bytes()[15] - 1),
+            roll_up: roll_up(&found.kind),
+            retained_from: found.retention.from,
+            lost: KINDS.iter().find(|(kind, _)| *kind == found.kind).map_or(Lost::Fail, |it| it.1),
         })
     }
 
     /// Asks everything, and compares.
     fn check(&mut self) {
+        self.settle();
         let now = self.tracker.now();
         for slot in 0..SLOTS {
             let expected = self.model.get(slot, now).cloned();
@@ -430,9 +579,26 @@ fn open(
             catch_up: 2,
             ..HistoryOptions::default()
         },
+        leases: LeaseOptions {
+            by_kind: KINDS.iter().map(|(kind, lost)| ((*kind).to_owned(), *lost)).collect(),
+            owner: Some(OWNER.to_owned()),
+            ..LeaseOptions::default()
+        },
+        families: FamilyOptions {
+            by_kind: KINDS.iter().map(|(kind, _)| ((*kind).to_owned(), roll_up(kind))).collect(),
+            ..FamilyOptions::default()
+        },
         ..Options::default()
     };
     Tracker::open(machine.open()?, options)
+}
+
+/// Whether the store has failed, or may have.
+fn is_of_store(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StoreFailed | ErrorKind::OutcomeUnknown | ErrorKind::Unsettled
+    )
 }
 
 fn id(slot: u8) -> JobId {
@@ -443,7 +609,44 @@ fn durability(b: u8) -> Durability {
     if b.is_multiple_of(4) { Durability::Synced } else { Durability::Deferred }
 }
 
-fn new_job(slot: u8, a: u8) -> (NewJob, ModelJob) {
+/// When a job of this kind may succeed.
+fn roll_up(kind: &str) -> RollUp {
+    match kind {
+        "again" => RollUp::Succeeded,
+        "leave" => RollUp::Free,
+        _ => RollUp::Ended,
+    }
+}
+
+/// How a worker holds its job, and for how long that is.
+fn hold(b: u8) -> (Hold, Option<Duration>) {
+    let worker = Hold::leased(format!("w{}", b % 3));
+    let term = Duration::from_secs(u64::from(b));
+    match b % 4 {
+        0 => (Hold::in_process(), None),
+        1 => (worker, Some(Duration::from_secs(60))),
+        _ => (worker.lasting(term), Some(term)),
+    }
+}
+
+fn holder(hold: &Hold) -> String {
+    if hold.holder.is_empty() { OWNER.to_owned() } else { hold.holder.clone() }
+}
+
+fn with_manner(command: Command, manner: ModelManner) -> Command {
+    let command = if manner.forced { command.forced() } else { command };
+    match manner.token {
+        None => command,
+        Some(token) => command.holding(token.into()),
+    }
+}
+
+fn new_job(slot: u8, a: u8, b: u8, now: Timestamp) -> (NewJob, ModelJob) {
+    let (kind, lost) = KINDS.get(usize::from(b / 4 % 3)).copied().unwrap_or(("", Lost::Fail));
+    let deadline = now.saturating_add(Duration::from_secs(u64::from(a) * 2));
+    let parent = Some(b % 11).filter(|parent| *parent < SLOTS);
+    let key = (a / 32 % 4).checked_sub(2).map(|n| format!("k{n}"));
+    let deadline = (b / 16).is_multiple_of(4).then_some(deadline);
     let retention = Duration::from_secs(u64::from(a));
     let (cooperative, pause, cancel) = (a & 1 == 0, a & 6 != 6, a & 24 != 24);
     let new = NewJob {
@@ -451,6 +654,10 @@ fn new_job(slot: u8, a: u8) -> (NewJob, ModelJob) {
         cooperative,
         allows: Allows { pause, cancel },
         retention: Some(retention),
+        kind: kind.to_owned(),
+        deadline,
+        idempotency_key: key.clone(),
+        parent: parent.map(id),
         ..NewJob::default()
     };
     let job = ModelJob {
@@ -464,12 +671,24 @@ fn new_job(slot: u8, a: u8) -> (NewJob, ModelJob) {
         can_pause: pause,
         can_cancel: cancel,
         retention,
+        deadline,
+        lease: None,
+        claims: 0,
+        losses: 0,
+        lost,
+        key,
+        parent,
+        roll_up: roll_up(kind),
+        retained_from: None,
     };
     (new, job)
 }
 
+/// How many sorts of changes there are.
+const CHANGES: u8 = 18;
+
 fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
-    let (update, model) = match a % 13 {
+    let (update, model) = match a % CHANGES {
         0 | 1 => (Update::Start, ModelUpdate::Start),
         2 => {
             let message = format!("{b}");
@@ -490,7 +709,18 @@ fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
             let retention = Duration::from_secs(u64::from(b));
             (Update::Extend(Extension { retention }), ModelUpdate::Extend(retention))
         }
-        _ => (Update::Delete, ModelUpdate::Delete),
+        12 => (Update::Delete, ModelUpdate::Delete),
+        13 | 14 => {
+            let (hold, term) = hold(b / 2);
+            let claim = ModelUpdate::Claim(holder(&hold), term);
+            (Update::Claim(hold), claim)
+        }
+        15 => {
+            let term = (!b.is_multiple_of(3)).then(|| Duration::from_secs(u64::from(b)));
+            (Update::Renew(Renewal { term }), ModelUpdate::Renew(term))
+        }
+        16 => (Update::Release, ModelUpdate::Release),
+        _ => (Update::FreeKey, ModelUpdate::FreeKey),
     };
     (Command::update(id(slot), update), model)
 }

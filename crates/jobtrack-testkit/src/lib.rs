@@ -16,6 +16,7 @@
 //! - [`store_kept!`]: stores that earlier releases have written are read as they were.
 //! - [`history`]: random histories, played to a tracker and to the plain [`model`] of it, on stores
 //!   of any kind ([`Machine`]).
+//! - [`simulation`]: workers that crash, stall, lie, come back late and restart under the same name.
 //! - [`stress`]: many threads at once, and a judge of all they were told.
 
 mod clock;
@@ -37,6 +38,7 @@ pub mod processes;
 mod random;
 #[cfg(unix)]
 pub mod refusals;
+pub mod simulation;
 pub mod stress;
 
 pub use clock::ManualClock;

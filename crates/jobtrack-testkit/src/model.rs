@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jobtrack::{Action, Cause, ErrorKind, State, Timestamp};
+use jobtrack::{Action, Cause, ErrorKind, Lost, RollUp, State, Timestamp};
 
 /// A job as the model knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,44 @@ pub struct ModelJob {
     pub can_cancel: bool,
     /// How long it stays after its end.
     pub retention: Duration,
+    /// The time past which it does not run.
+    pub deadline: Option<Timestamp>,
+    /// Who holds it.
+    pub lease: Option<ModelLease>,
+    /// How often it was claimed.
+    pub claims: u32,
+    /// How often its worker was lost.
+    pub losses: u32,
+    /// What becomes of it when its worker is lost.
+    pub lost: Lost,
+    /// Its idempotency key.
+    pub key: Option<String>,
+    /// The slot of its parent.
+    pub parent: Option<u8>,
+    /// When it may succeed.
+    pub roll_up: RollUp,
+    /// From when on its stay counts.
+    pub retained_from: Option<Timestamp>,
+}
+
+/// Who holds a job of the model. Its token is the number of the job's claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLease {
+    /// Who.
+    pub holder: String,
+    /// For how long; None as long as the process lives.
+    pub term: Option<Duration>,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// What goes with an update: the token shown, and whether force is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ModelManner {
+    /// The token shown.
+    pub token: Option<u32>,
+    /// Whether force is used.
+    pub forced: bool,
 }
 
 /// What is asked of a job in the model.
@@ -54,6 +92,27 @@ pub enum ModelUpdate {
     Extend(Duration),
     /// Forget it.
     Delete,
+    /// This worker takes it for so long, or (None) for as long as the process lives.
+    Claim(String, Option<Duration>),
+    /// Its holder needs it for longer, of another term if one is given.
+    Renew(Option<Duration>),
+    /// Its holder gives it back.
+    Release,
+    /// Its key is for another job from now on.
+    FreeKey,
+}
+
+impl ModelUpdate {
+    /// Whether it is an operator's.
+    fn is_of_operator(&self) -> bool {
+        matches!(
+            self,
+            ModelUpdate::Request(_)
+                | ModelUpdate::Extend(_)
+                | ModelUpdate::Delete
+                | ModelUpdate::FreeKey
+        )
+    }
 }
 
 /// All jobs, each in a slot, and the slots of jobs that went lately.
@@ -79,7 +138,8 @@ impl Model {
     pub fn get(&mut self, slot: u8, now: Timestamp) -> Result<&ModelJob, ErrorKind> {
         self.settle(now);
         if let Some(job) = self.jobs.get(&slot) {
-            return Ok(job);
+            let is_gone = job.expires.is_some_and(|expires| expires <= now);
+            return if is_gone { Err(ErrorKind::Gone) } else { Ok(job) };
         }
         Err(if self.tombstones.contains_key(&slot) { ErrorKind::Gone } else { ErrorKind::NotFound })
     }
@@ -95,18 +155,39 @@ impl Model {
         &self.jobs
     }
 
-    /// Puts a job into a slot.
+    /// Puts a job into a slot, or says (true) that the very same was put there before.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` where the slot is not free.
-    pub fn create(&mut self, slot: u8, job: ModelJob, now: Timestamp) -> Result<(), ErrorKind> {
+    /// `AlreadyExists` where the slot is not free, `KeyTaken` where the key is not.
+    pub fn create(&mut self, slot: u8, job: ModelJob, now: Timestamp) -> Result<bool, ErrorKind> {
         self.settle(now);
-        if self.jobs.contains_key(&slot) || self.tombstones.contains_key(&slot) {
+        let has_key = |first: &ModelJob| job.key.is_some() && first.key == job.key;
+        let is_there = |first: &ModelJob| first.expires.is_none_or(|expires| expires > now);
+        let first = self.jobs.iter().find(|(_, first)| has_key(first) && is_there(first));
+        if let Some((of, first)) = first {
+            let content = |job: &ModelJob| {
+                let allows = (job.cooperative, job.can_pause, job.can_cancel);
+                (job.lost, job.deadline, job.parent, allows)
+            };
+            let is_same = *of == slot && content(first) == content(&job);
+            return if is_same { Ok(true) } else { Err(ErrorKind::KeyTaken) };
+        }
+        if let Some(parent) = job.parent {
+            let parent = self.get(parent, now)?;
+            if parent.has_ended() {
+                return Err(ErrorKind::JobEnded);
+            }
+            if parent.requested == Some(Action::Cancel) {
+                return Err(ErrorKind::CancelPending);
+            }
+        }
+        let has_children = self.jobs.values().any(|job| job.parent == Some(slot));
+        if has_children || self.jobs.contains_key(&slot) || self.tombstones.contains_key(&slot) {
             return Err(ErrorKind::AlreadyExists);
         }
         self.jobs.insert(slot, job);
-        Ok(())
+        Ok(false)
     }
 
     /// Changes the job in a slot.
@@ -118,13 +199,52 @@ impl Model {
         &mut self,
         slot: u8,
         update: &ModelUpdate,
+        manner: ModelManner,
         now: Timestamp,
     ) -> Result<(), ErrorKind> {
+        // What has lapsed within this very commit.
+        if let Some(job) = self.jobs.get_mut(&slot)
+            && job.lapse(now)
+        {
+            self.keep(slot);
+        }
         self.get(slot, now)?;
+        let of_it = |job: &&ModelJob| job.parent == Some(slot);
+        let live = self.jobs.values().filter(of_it).filter(|job| !job.has_ended()).count();
+        let failed = self.jobs.values().filter(of_it).filter(|job| job.state == State::Failure);
+        let failed = failed.count();
+        let is_followed = !self.is_unsettled(slot);
+        let outcome =
+            self.update_one(slot, update, manner, now, is_followed, |roll_up| match roll_up {
+                RollUp::Free => true,
+                RollUp::Ended => live == 0,
+                RollUp::Succeeded => live == 0 && failed == 0,
+            });
+        if outcome.is_ok() {
+            self.keep(slot);
+        }
+        outcome
+    }
+
+    fn update_one(
+        &mut self,
+        slot: u8,
+        update: &ModelUpdate,
+        manner: ModelManner,
+        now: Timestamp,
+        is_followed: bool,
+        may_succeed: impl Fn(RollUp) -> bool,
+    ) -> Result<(), ErrorKind> {
         let Some(job) = self.jobs.get_mut(&slot) else { return Err(ErrorKind::NotFound) };
-        let ended = job.expires.is_some();
+        let ended = job.has_ended();
+        if !ended {
+            job.check_holder(update, manner)?;
+        }
         if *update == ModelUpdate::Delete {
             if !ended {
+                return Err(ErrorKind::StillLive);
+            }
+            if !is_followed {
                 return Err(ErrorKind::StillLive);
             }
             self.jobs.remove(&slot);
@@ -133,24 +253,138 @@ impl Model {
         }
         if let ModelUpdate::Extend(retention) = update {
             if *retention > job.retention {
-                let longer = *retention - job.retention;
-                job.expires = job.expires.map(|expires| expires.saturating_add(longer));
                 job.retention = *retention;
+                let from = job.retained_from;
+                if job.expires.is_some() {
+                    job.expires = from.map(|from| from.saturating_add(*retention));
+                }
+                job.hear_of(manner, now);
+            }
+            return Ok(());
+        }
+        if *update == ModelUpdate::FreeKey {
+            if job.key.take().is_some() {
+                job.hear_of(manner, now);
             }
             return Ok(());
         }
         if ended {
             return Err(ErrorKind::JobEnded);
         }
-        job.update(update, now)
+        if *update == ModelUpdate::Succeed
+            && job.state != State::Queued
+            && !may_succeed(job.roll_up)
+        {
+            return Err(ErrorKind::NotRolledUp);
+        }
+        if job.update(update, now)? {
+            job.hear_of(manner, now);
+        }
+        Ok(())
+    }
+
+    /// The slot of the best queued job: the first, or the last.
+    pub fn best(&self, last: bool, is_wanted: impl Fn(&ModelJob) -> bool) -> Option<u8> {
+        let mut queued = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.state == State::Queued && is_wanted(job))
+            .map(|(slot, _)| *slot);
+        if last { queued.next_back() } else { queued.next() }
+    }
+
+    /// Does to every job whose lease or deadline has run out what becomes of it then; says whether
+    /// there was one.
+    pub fn lapse(&mut self, now: Timestamp) -> bool {
+        let slots: Vec<u8> = self.jobs.keys().copied().collect();
+        let mut any = false;
+        for slot in slots {
+            if self.jobs.get_mut(&slot).is_some_and(|job| job.lapse(now)) {
+                any = true;
+                self.keep(slot);
+            }
+        }
+        any
+    }
+
+    /// Opens the store again: a full term for every lease, and none for who was in the process.
+    pub fn reopen(&mut self, now: Timestamp) {
+        for job in self.jobs.values_mut() {
+            if let Some(lease) = &mut job.lease {
+                lease.until = lease.term.map_or(now, |term| now.saturating_add(term));
+            }
+        }
+        self.lapse(now);
+    }
+
+    /// A child that has ended stays as its parent does.
+    fn keep(&mut self, slot: u8) {
+        let Some(job) = self.jobs.get(&slot) else { return };
+        let (Some(from), true) = (job.retained_from, job.has_ended()) else { return };
+        let own = from.saturating_add(job.retention);
+        let own = own.max(job.expires.unwrap_or(own));
+        let parent = job.parent.and_then(|parent| self.jobs.get(&parent));
+        let expires = match parent.map(|parent| parent.expires) {
+            None => Some(own),
+            Some(None) => None,
+            Some(Some(expires)) => Some(own.max(expires)),
+        };
+        if let Some(job) = self.jobs.get_mut(&slot) {
+            job.expires = expires;
+        }
+    }
+
+    /// Whether a child of this job is yet to follow it.
+    fn is_unsettled(&self, slot: u8) -> bool {
+        let mut next = self.clone();
+        next.follow_once(slot, Timestamp::MIN)
+    }
+
+    /// Lets every child follow its parent, and theirs; says whether one did.
+    pub fn follow(&mut self, now: Timestamp) -> bool {
+        let mut any = false;
+        // As many generations as there may be slots.
+        for _ in 0..=self.jobs.len() {
+            let parents: Vec<u8> = self.jobs.values().filter_map(|job| job.parent).collect();
+            for parent in parents {
+                any |= self.follow_once(parent, now);
+            }
+        }
+        any
+    }
+
+    fn follow_once(&mut self, slot: u8, now: Timestamp) -> bool {
+        let asks = self.jobs.get(&slot).is_some_and(|parent| {
+            parent.state == State::Failure || parent.requested == Some(Action::Cancel)
+        });
+        let of_it = |(_, job): &(&u8, &ModelJob)| job.parent == Some(slot);
+        let children: Vec<u8> = self.jobs.iter().filter(of_it).map(|(child, _)| *child).collect();
+        let mut any = false;
+        for child in children {
+            let before = self.jobs.get(&child).cloned();
+            if let Some(job) = self.jobs.get_mut(&child)
+                && asks
+                && !job.has_ended()
+            {
+                // What it does not allow, it is not made to do.
+                let _refused = job.request(Action::Cancel, now);
+            }
+            self.keep(child);
+            any |= self.jobs.get(&child) != before.as_ref();
+        }
+        any
     }
 
     /// Takes out what has expired by now.
     fn settle(&mut self, now: Timestamp) {
+        // Who has children that are yet to follow is hidden, and goes after they have.
+        let is_gone = |job: &ModelJob| job.expires.is_some_and(|expires| expires <= now);
+        let gone = self.jobs.iter().filter(|(_, job)| is_gone(job)).map(|(slot, _)| *slot);
+        let held: Vec<u8> = gone.filter(|slot| self.is_unsettled(*slot)).collect();
         let stay = self.tombstones_stay;
         let tombstones = &mut self.tombstones;
         self.jobs.retain(|slot, job| match job.expires {
-            Some(expires) if expires <= now => {
+            Some(expires) if expires <= now && !held.contains(slot) => {
                 tombstones.insert(*slot, expires);
                 false
             }
@@ -161,8 +395,104 @@ impl Model {
 }
 
 impl ModelJob {
-    fn update(&mut self, update: &ModelUpdate, now: Timestamp) -> Result<(), ErrorKind> {
+    /// Refuses whoever is not the holder of a live job, where it matters.
+    fn check_holder(&self, update: &ModelUpdate, manner: ModelManner) -> Result<(), ErrorKind> {
+        match (&self.lease, manner.token) {
+            (Some(_), Some(token)) if token != self.claims => Err(ErrorKind::LeaseLost),
+            (Some(_), None) if !update.is_of_operator() && !manner.forced => Err(ErrorKind::Leased),
+            (None, Some(_)) if !update.is_of_operator() => Err(ErrorKind::LeaseLost),
+            (None, None) if matches!(update, ModelUpdate::Renew(_) | ModelUpdate::Release) => {
+                Err(ErrorKind::LeaseLost)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.state, State::Success | State::Failure)
+    }
+
+    /// Its holder has shown the token.
+    fn hear_of(&mut self, manner: ModelManner, now: Timestamp) {
+        if let (Some(_), Some(lease)) = (manner.token, &mut self.lease) {
+            lease.until = lease.term.map_or(Timestamp::MAX, |term| now.saturating_add(term));
+        }
+    }
+
+    fn lapse(&mut self, now: Timestamp) -> bool {
+        let lease = self.lease.as_ref().map(|lease| lease.until).filter(|at| *at <= now);
+        let deadline = self.deadline.filter(|at| self.state == State::Running && *at <= now);
+        match (deadline, lease) {
+            (None, None) => return false,
+            (Some(deadline), lease) if lease.is_none_or(|lease| deadline <= lease) => {
+                self.end_badly(Cause::TimedOut, 4, "The job ran past its deadline".to_owned(), now);
+                return true;
+            }
+            _ => {}
+        }
+        let holder = self.lease.take().map(|lease| lease.holder).unwrap_or_default();
+        self.losses += 1;
+        if self.requested == Some(Action::Cancel) {
+            self.fail(true, None, now);
+            return true;
+        }
+        match self.lost {
+            Lost::QueueAgain { at_most } if self.losses <= at_most => {
+                self.message = format!("Queued again: its worker {holder} was lost");
+                self.requested = None;
+                self.state = State::Queued;
+            }
+            Lost::Leave => {
+                if !self.cooperative {
+                    match self.requested {
+                        Some(Action::Pause) => self.pause(),
+                        Some(Action::Resume) => self.resume(),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {
+                let message = format!("The worker of the job was lost: {holder}");
+                self.end_badly(Cause::Lost, 3, message, now);
+            }
+        }
+        // Of several things that are due, all are.
+        self.lapse(now);
+        true
+    }
+
+    /// Whether something has changed.
+    fn update(&mut self, update: &ModelUpdate, now: Timestamp) -> Result<bool, ErrorKind> {
         match update {
+            ModelUpdate::Claim(holder, term) => {
+                if self.state == State::Queued {
+                    self.state = State::Running;
+                }
+                self.claims += 1;
+                self.lease = Some(ModelLease {
+                    holder: holder.clone(),
+                    term: *term,
+                    until: term.map_or(Timestamp::MAX, |term| now.saturating_add(term)),
+                });
+            }
+            ModelUpdate::Renew(term) => {
+                let Some(lease) = &mut self.lease else { return Err(ErrorKind::LeaseLost) };
+                match (&mut lease.term, term) {
+                    (None, Some(_)) => return Err(ErrorKind::InvalidValue),
+                    (None, None) => return Ok(false),
+                    (Some(old), Some(new)) => *old = *new,
+                    (Some(_), None) => {}
+                }
+            }
+            ModelUpdate::Release => {
+                self.lease = None;
+                if self.requested == Some(Action::Cancel) {
+                    self.fail(true, None, now);
+                } else {
+                    self.requested = None;
+                    self.state = State::Queued;
+                }
+            }
             ModelUpdate::Start => {
                 if self.state != State::Queued {
                     return Err(ErrorKind::NotQueued);
@@ -199,12 +529,13 @@ impl ModelJob {
                 self.fail(canceled, *code, now);
             }
             ModelUpdate::Request(action) => return self.request(*action, now),
-            ModelUpdate::Extend(_) | ModelUpdate::Delete => {}
+            ModelUpdate::Extend(_) | ModelUpdate::Delete | ModelUpdate::FreeKey => {}
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn request(&mut self, action: Action, now: Timestamp) -> Result<(), ErrorKind> {
+    /// Whether something has changed.
+    fn request(&mut self, action: Action, now: Timestamp) -> Result<bool, ErrorKind> {
         // Asking for what is so already takes back the opposite request, or is refused.
         let is_so = match action {
             Action::Pause => self.state != State::Running,
@@ -220,7 +551,7 @@ impl ModelJob {
                 return Err(refusal);
             }
             self.requested = None;
-            return Ok(());
+            return Ok(true);
         }
         if action == Action::Pause && !self.can_pause {
             return Err(ErrorKind::CannotPause);
@@ -228,19 +559,20 @@ impl ModelJob {
         if action == Action::Cancel && !self.can_cancel {
             return Err(ErrorKind::CannotCancel);
         }
-        if self.cooperative && self.state != State::Queued {
+        if (self.cooperative || self.lease.is_some()) && self.state != State::Queued {
             if self.requested == Some(Action::Cancel) && action != Action::Cancel {
                 return Err(ErrorKind::CancelPending);
             }
+            let is_new = self.requested != Some(action);
             self.requested = Some(action);
-            return Ok(());
+            return Ok(is_new);
         }
         match action {
             Action::Pause => self.pause(),
             Action::Resume => self.resume(),
             Action::Cancel => self.fail(true, None, now),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn pause(&mut self) {
@@ -263,15 +595,21 @@ impl ModelJob {
         } else {
             (Cause::Error, 1, "The job failed")
         };
+        self.end_badly(cause, code.unwrap_or(default_code), message.to_owned(), now);
+    }
+
+    fn end_badly(&mut self, cause: Cause, code: i64, message: String, now: Timestamp) {
         self.cause = Some(cause);
-        self.code = code.unwrap_or(default_code);
-        self.message = message.to_owned();
+        self.code = code;
+        self.message = message;
         self.end(State::Failure, now);
     }
 
     fn end(&mut self, state: State, now: Timestamp) {
         self.state = state;
         self.requested = None;
+        self.lease = None;
+        self.retained_from = Some(now);
         self.expires = Some(now.saturating_add(self.retention));
     }
 }

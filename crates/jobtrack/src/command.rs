@@ -10,7 +10,9 @@ use crate::job::{
     Action, Actor, Allows, Argument, Cause, JobId, JobParts, Progress, Revision, Scope,
 };
 use crate::limits::{Limits, check_count, check_name, check_text};
+use crate::query::{Expr, Order};
 use crate::store::Durability;
+use crate::timestamp::Timestamp;
 
 /// One change that a caller asks for.
 ///
@@ -38,6 +40,10 @@ pub struct Command {
     pub durability: Durability,
     /// The revision at which the job must stand; otherwise the command is refused as a conflict.
     pub expected: Option<Revision>,
+    /// The fencing token of the lease under which the job is held, which its worker must show.
+    pub token: Option<u64>,
+    /// Whether the job is to be ended over the head of whoever holds it.
+    pub forced: bool,
 }
 
 /// What is to change.
@@ -49,6 +55,8 @@ pub enum Change {
     Import(Box<JobParts>),
     /// Change a job that is known.
     Update(JobId, Update),
+    /// Give a worker the best of the queued jobs that match.
+    Claim(Box<Claim>),
 }
 
 /// What is to change in a job that is known. The lifecycle has one row for each.
@@ -72,6 +80,14 @@ pub enum Update {
     Extend(Extension),
     /// Forget it; only a tombstone stays.
     Delete,
+    /// A worker wants to hold it: queued → running, and no other may write as its worker.
+    Claim(Hold),
+    /// Its holder needs it for longer.
+    Renew(Renewal),
+    /// Its holder gives it back: → queued.
+    Release,
+    /// Somebody wants its idempotency key for another job.
+    FreeKey,
 }
 
 impl Command {
@@ -82,6 +98,8 @@ impl Command {
             reason: String::new(),
             durability: Durability::Synced,
             expected: None,
+            token: None,
+            forced: false,
         }
     }
 
@@ -145,6 +163,48 @@ impl Command {
         Command::update(job, Update::Delete)
     }
 
+    /// Give a worker the best of the queued jobs that match.
+    pub fn claim(claim: Claim) -> Self {
+        Command::new(Change::Claim(Box::new(claim)))
+    }
+
+    /// Give a worker this job, which nobody holds.
+    pub fn claim_job(job: JobId, hold: Hold) -> Self {
+        Command::update(job, Update::Claim(hold))
+    }
+
+    /// Its holder needs the job for another term, of another length if one is given. Deferred unless
+    /// told otherwise: whoever opens the store gives every lease a full term anyway.
+    pub fn renew(job: JobId, token: u64, term: Option<Duration>) -> Self {
+        Command::update(job, Update::Renew(Renewal { term }))
+            .holding(token)
+            .durability(Durability::Deferred)
+    }
+
+    /// Its holder gives the job back, to be claimed by another.
+    pub fn release(job: JobId, token: u64) -> Self {
+        Command::update(job, Update::Release).holding(token)
+    }
+
+    /// Let go of its idempotency key, so that the key makes a new job.
+    pub fn free_key(job: JobId) -> Self {
+        Command::update(job, Update::FreeKey)
+    }
+
+    /// Shows the token of the lease under which the job is held, and gives it a full term again.
+    #[must_use]
+    pub fn holding(mut self, token: u64) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Ends the job whoever holds it, as an operator does who knows better.
+    #[must_use]
+    pub fn forced(mut self) -> Self {
+        self.forced = true;
+        self
+    }
+
     /// Says who asks.
     #[must_use]
     pub fn by(mut self, actor: Actor) -> Self {
@@ -177,7 +237,16 @@ impl Command {
     pub(crate) fn check(&self, limits: &Limits) -> Result<()> {
         check_name("actor", self.actor.name(), limits.name)?;
         check_text("reason", &self.reason, limits.reason)?;
-        if let (Some(revision), Change::Create(_) | Change::Import(_)) =
+        if self.forced
+            && !matches!(self.change, Change::Update(_, Update::Succeed(_) | Update::Fail(_)))
+        {
+            return Err(crate::Error::new(
+                crate::ErrorKind::InvalidValue,
+                "only a job's end can be forced: succeed or fail",
+            )
+            .with_field("force"));
+        }
+        if let (Some(revision), Change::Create(_) | Change::Import(_) | Change::Claim(_)) =
             (self.expected, &self.change)
         {
             return Err(crate::Error::new(
@@ -190,6 +259,10 @@ impl Command {
             Change::Create(job) => job.check(limits),
             Change::Import(parts) => check_parts(parts, limits),
             Change::Update(_, update) => update.check(limits),
+            Change::Claim(claim) => {
+                claim.filter.check()?;
+                claim.hold.check(limits)
+            }
         }
     }
 }
@@ -225,8 +298,19 @@ pub struct NewJob {
     pub allows: Allows,
     /// Whether its worker answers requests itself.
     pub cooperative: bool,
+    /// A name for this very creation, of the caller's choice: within a scope, whoever creates a job
+    /// with the same key and the same content gets the first one again, for as long as that is
+    /// there. Content is what a job keeps for its life: not its message, progress and retention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// The job that it is a part of, which must be there and have not ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+    /// The time, in engine time, past which running fails with cause timed out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// How long it stays after its end, in seconds; the engine's own retention unless set.
-    #[serde(with = "optional_seconds", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::job::optional_seconds", skip_serializing_if = "Option::is_none")]
     pub retention: Option<Duration>,
 }
 
@@ -242,6 +326,7 @@ impl NewJob {
         check_place(&self.kind, &self.node, self.scope.as_ref(), limits)?;
         check_labels(&self.labels, limits)?;
         check_progress(self.progress.as_ref(), limits)?;
+        check_key(self.idempotency_key.as_deref(), limits)?;
         check_retention(self.retention)
     }
 }
@@ -342,7 +427,104 @@ pub struct Extension {
     pub retention: Duration,
 }
 
+/// Which job a worker wants, and how it wants to hold it.
+///
+/// ```
+/// use jobtrack::{Claim, Expr, Hold, Names};
+///
+/// let backups = Expr::parse("kind", "backup", Names::Native)?;
+/// let claim = Claim::matching(backups, Hold::leased("worker-1"));
+/// assert!(claim.order.keys().is_empty()); // by uuid: the oldest first
+/// # Ok::<(), jobtrack::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Which of the queued jobs.
+    pub filter: Expr,
+    /// Which of them first.
+    pub order: Order,
+    /// How it is held.
+    pub hold: Hold,
+}
+
+impl Claim {
+    /// A claim of the first queued job that matches, in order of uuid.
+    pub fn matching(filter: Expr, hold: Hold) -> Self {
+        Claim { filter, order: Order::default(), hold }
+    }
+}
+
+/// Who wants to hold a job, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The worker's name. What counts is the token that a claim gives: two workers of one name are
+    /// two workers.
+    pub holder: String,
+    /// For how long.
+    pub term: Term,
+}
+
+/// How long a worker holds a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Term {
+    /// As long as the tracker's options say, unless it is renewed.
+    #[default]
+    Standard,
+    /// So long, unless it is renewed.
+    For(Duration),
+    /// As long as the process lives that has the store open.
+    Process,
+}
+
+impl Hold {
+    /// A worker who is lost when it is not heard of for a term.
+    pub fn leased(holder: impl Into<String>) -> Self {
+        Hold { holder: holder.into(), term: Term::Standard }
+    }
+
+    /// An owner in the tracker's own process, under the name in
+    /// [`LeaseOptions::owner`](crate::LeaseOptions::owner): lost when a later incarnation opens the
+    /// store.
+    pub fn in_process() -> Self {
+        Hold { holder: String::new(), term: Term::Process }
+    }
+
+    /// The same, for this long.
+    #[must_use]
+    pub fn lasting(self, term: Duration) -> Self {
+        Hold { term: Term::For(term), ..self }
+    }
+
+    fn check(&self, limits: &Limits) -> Result<()> {
+        check_name("holder", &self.holder, limits.name)?;
+        if self.term != Term::Process && self.holder.is_empty() {
+            let message = "a job is held by somebody; give a name";
+            return Err(
+                crate::Error::new(crate::ErrorKind::MissingValue, message).with_field("holder")
+            );
+        }
+        match self.term {
+            Term::For(term) => check_term(term),
+            Term::Standard | Term::Process => Ok(()),
+        }
+    }
+}
+
+/// For how long a holder needs its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Renewal {
+    /// How long the lease lasts from now on, in seconds; as long as before unless given.
+    #[serde(with = "crate::job::optional_seconds", skip_serializing_if = "Option::is_none")]
+    pub term: Option<Duration>,
+}
+
 impl Update {
+    /// Whether only the worker makes it, who shows its token if it holds the job.
+    pub(crate) fn is_of_worker(&self) -> bool {
+        !matches!(self, Update::Request(_) | Update::Extend(_) | Update::Delete | Update::FreeKey)
+    }
+
     /// The name of the change, as messages call it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -357,6 +539,10 @@ impl Update {
             Update::Request(Action::Cancel) => "request cancel",
             Update::Extend(_) => "extend",
             Update::Delete => "delete",
+            Update::Claim(_) => "claim",
+            Update::Renew(_) => "renew",
+            Update::Release => "release",
+            Update::FreeKey => "free key",
         }
     }
 
@@ -381,7 +567,11 @@ impl Update {
             | Update::Pause
             | Update::Resume
             | Update::Request(_)
+            | Update::Release
+            | Update::FreeKey
             | Update::Delete => Ok(()),
+            Update::Claim(hold) => hold.check(limits),
+            Update::Renew(renewal) => renewal.term.map_or(Ok(()), check_term),
         }
     }
 }
@@ -393,6 +583,11 @@ fn check_parts(parts: &JobParts, limits: &Limits) -> Result<()> {
     check_labels(&parts.labels, limits)?;
     check_progress(parts.progress.as_ref(), limits)?;
     check_retention(Some(parts.retention))?;
+    check_key(parts.idempotency_key.as_deref(), limits)?;
+    if let Some(lease) = &parts.lease {
+        check_name("lease.holder", &lease.holder, limits.name)?;
+        lease.term.map_or(Ok(()), check_term)?;
+    }
     if let Some(request) = &parts.requested {
         check_name("requested.by", request.by.name(), limits.name)?;
         check_text("requested.reason", &request.reason, limits.reason)?;
@@ -427,7 +622,7 @@ fn check_labels(labels: &BTreeMap<String, String>, limits: &Limits) -> Result<()
     Ok(())
 }
 
-fn check_progress(progress: Option<&Progress>, limits: &Limits) -> Result<()> {
+pub(crate) fn check_progress(progress: Option<&Progress>, limits: &Limits) -> Result<()> {
     match progress {
         None => Ok(()),
         Some(progress) => check_name("progress.unit", &progress.unit, limits.name),
@@ -444,6 +639,27 @@ fn check_error(target: &str, arguments: &[Argument], limits: &Limits) -> Result<
     Ok(())
 }
 
+fn check_key(key: Option<&str>, limits: &Limits) -> Result<()> {
+    if key == Some("") {
+        let message = "an empty key is none; leave it out";
+        return Err(crate::Error::new(crate::ErrorKind::InvalidValue, message)
+            .with_field("idempotency_key"));
+    }
+    check_name("idempotency_key", key.unwrap_or(""), limits.name)
+}
+
+pub(crate) fn check_term(term: Duration) -> Result<()> {
+    let longest = crate::limits::LEASE_SECONDS;
+    if term >= Duration::from_millis(1) && term <= Duration::from_secs(longest) {
+        return Ok(());
+    }
+    Err(crate::Error::new(
+        crate::ErrorKind::InvalidValue,
+        format!("{} s is no term of a lease; give 0.001 to {longest} s", term.as_secs_f64()),
+    )
+    .with_field("term"))
+}
+
 pub(crate) fn check_retention(retention: Option<Duration>) -> Result<()> {
     let longest = Duration::from_secs(crate::limits::RETENTION_SECONDS);
     match retention {
@@ -453,33 +669,6 @@ pub(crate) fn check_retention(retention: Option<Duration>) -> Result<()> {
         )
         .with_field("retention")),
         _ => Ok(()),
-    }
-}
-
-mod optional_seconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::job::seconds;
-
-    #[derive(Deserialize)]
-    struct Seconds(#[serde(with = "seconds")] Duration);
-
-    pub(super) fn serialize<S: Serializer>(
-        span: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match span {
-            None => serializer.serialize_none(),
-            Some(span) => seconds::serialize(span, serializer),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<Seconds>::deserialize(deserializer)?.map(|seconds| seconds.0))
     }
 }
 

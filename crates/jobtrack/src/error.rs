@@ -187,6 +187,9 @@ error_kinds! {
     Gone = "gone",
     /// The uuid is taken: by a job, or by the tombstone of one.
     AlreadyExists = "already_exists",
+    /// The idempotency key belongs to a job of other content. The message names the job, and the
+    /// field in which it differs.
+    KeyTaken = "key_taken",
     /// The job is at another revision than the one expected, or another writer came first.
     Conflict = "conflict",
 
@@ -207,6 +210,19 @@ error_kinds! {
     CannotCancel = "cannot_cancel",
     /// Cancel has been requested, which nothing but the job's end undoes.
     CancelPending = "cancel_pending",
+
+    /// The job's children stand against its success: some have not ended, or have failed.
+    NotRolledUp = "not_rolled_up",
+
+    // What leases refuse.
+    /// No queued job matches the filter of a claim.
+    NothingToClaim = "nothing_to_claim",
+    /// The job is held by a worker: only who shows its token may change it as one. The message says
+    /// who holds it, and since when.
+    Leased = "leased",
+    /// The token is not that of the job's present lease: the one it belonged to ran out, was given
+    /// back or taken away. The message says who holds the job now, and since when.
+    LeaseLost = "lease_lost",
 
     // What a query may cost.
     /// The query could not be finished in the time it had.

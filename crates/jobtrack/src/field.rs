@@ -234,8 +234,16 @@ fields! {
     LeaseHolder, "lease.holder", None, FieldType::Text;
     /// The fencing token.
     LeaseToken, "lease.token", None, FieldType::Integer;
+    /// Since when it is held.
+    LeaseSince, "lease.since", None, FieldType::Time;
+    /// How long it is held unless that is renewed.
+    LeaseTerm, "lease.term", None, FieldType::Span;
     /// Until when it is held.
     LeaseUntil, "lease.until", None, FieldType::Time;
+    /// How often it has been claimed.
+    Claims, "claims", None, FieldType::Integer;
+    /// How often its worker was lost.
+    Losses, "losses", None, FieldType::Integer;
     /// Bytes of its payload.
     PayloadBytes, "payload_bytes", None, FieldType::Integer;
     /// Bytes of its result.
@@ -360,6 +368,10 @@ impl Field {
             Field::Cooperative => Some(Bool(job.cooperative)),
             Field::LeaseHolder => job.lease.as_ref().map(|lease| Text(&lease.holder)),
             Field::LeaseToken => job.lease.as_ref().map(|lease| Integer(lease.token.into())),
+            Field::LeaseSince => job.lease.as_ref().and_then(|lease| lease.since).map(Time),
+            Field::LeaseTerm => job.lease.as_ref().and_then(|lease| lease.term).map(Span),
+            Field::Claims => (job.claims > 0).then(|| Integer(job.claims.into())),
+            Field::Losses => (job.losses > 0).then(|| Integer(job.losses.into())),
             Field::LeaseUntil => job.lease.as_ref().map(|lease| Time(lease.until)),
             Field::PayloadBytes => job.payload_bytes.map(|bytes| Integer(bytes.into())),
             Field::ResultBytes => job.result_bytes.map(|bytes| Integer(bytes.into())),

@@ -68,7 +68,8 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use command::{
-    Change, Command, Extension, Failure, FailureError, NewJob, Report, Success, Update,
+    Change, Claim, Command, Extension, Failure, FailureError, Hold, NewJob, Renewal, Report,
+    Success, Term, Update,
 };
 pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
@@ -76,6 +77,7 @@ pub use job::{
     Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Job, JobError, JobId,
     JobParts, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State,
 };
+pub use lifecycle::{Children, FamilyOptions, LeaseOptions, Lost, RollUp};
 pub use limits::Limits;
 pub use query::{
     Budget, Cancel, Comparison, Count, Direction, Explanation, Expr, Order, OrderKey, Page,
@@ -85,7 +87,7 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, FormatLevel, Found, Maintained, OpenReport, Opening, Options, Ticket,
-    TombstoneOptions, Tracker, Watch,
+    Applied, Estimate, FormatLevel, Found, Maintained, OpenReport, Opening, Options, Ticket,
+    TombstoneOptions, Tracker, Tree, TreeNode, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

@@ -1,19 +1,29 @@
 //! (job, update, now) → the changed job, or a refusal.
 //!
 //! Pure: no I/O, no clock, no lock. [`TABLE`] shows every pair of update and state on one screen,
-//! legal and refused; the functions below it carry out what it allows.
+//! legal and refused; the functions below it carry out what it allows. What workers hold, and what
+//! becomes of a job whose worker or time is lost, is in [`lease`]; what parents and children are to each
+//! other, in [`family`].
+
+mod family;
+mod lease;
 
 use std::num::NonZeroI64;
 use std::time::Duration;
 
-use crate::command::{Failure, NewJob, Report, Success, Update};
+use crate::command::{Failure, NewJob, Renewal, Report, Success, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
-    Action, Actor, Cause, Ended, ErrorDetail, Job, JobId, JobParts, Phase, Request, Retention,
-    Revision, State,
+    Action, Actor, Cause, Ended, ErrorDetail, Job, JobId, JobParts, Labels, Lease, Phase, Request,
+    Retention, Revision, State,
 };
 use crate::limits::RETENTION_SECONDS;
 use crate::timestamp::Timestamp;
+
+pub use family::{Children, FamilyOptions, RollUp};
+pub(crate) use family::{check_parent, check_roll_up, concerns_children, follow, keep};
+pub(crate) use lease::{Holder, lapse, lapses_at, takes_reports};
+pub use lease::{LeaseOptions, Lost};
 
 /// Now, in both times: stamps are taken from the wall, expiry runs on engine time.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +39,19 @@ pub(crate) struct Asked<'a> {
     pub(crate) reason: &'a str,
     /// The longest message a job may have.
     pub(crate) message_bytes: usize,
+    /// The token of the lease that who asks believes to hold.
+    pub(crate) token: Option<u64>,
+    /// Whether the job is to be taken from whoever holds it.
+    pub(crate) forced: bool,
+    /// Who is to hold the job, of a claim.
+    pub(crate) holder: Option<Holder<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    /// Asked by this actor for this reason, who holds nothing.
+    pub(crate) fn of(by: &'a Actor, reason: &'a str) -> Self {
+        Asked { by, reason, message_bytes: 0, token: None, forced: false, holder: None }
+    }
 }
 
 /// What an update does to a job.
@@ -58,9 +81,18 @@ enum Step {
     CancelNow,
     Stretch,
     Forget,
+    /// Give the job to the worker that claims it.
+    Take,
+    Renew,
+    /// Give the job back.
+    LetGo,
+    FreeKey,
 }
 
-use Step::{Ask, Begin, CancelNow, EndBadly, EndWell, Forget, GoOn, Halt, Stretch, TakeBack, Tell};
+use Step::{
+    Ask, Begin, CancelNow, EndBadly, EndWell, Forget, FreeKey, GoOn, Halt, LetGo, Renew, Stretch,
+    Take, TakeBack, Tell,
+};
 
 type Rule = Result<Step, ErrorKind>;
 
@@ -69,18 +101,20 @@ const LIVE: Rule = Err(ErrorKind::StillLive);
 const NOT_QUEUED: Rule = Err(ErrorKind::NotQueued);
 const NOT_RUNNING: Rule = Err(ErrorKind::NotRunning);
 const NOT_PAUSED: Rule = Err(ErrorKind::NotPaused);
+const NOT_HELD: Rule = Err(ErrorKind::LeaseLost);
 const NO_PAUSE: Rule = Ok(TakeBack(Action::Pause, ErrorKind::NotPaused));
 const NO_RESUME: Rule = Ok(TakeBack(Action::Resume, ErrorKind::NotRunning));
 const ASK_PAUSE: Rule = Ok(Ask(Action::Pause));
 const ASK_RESUME: Rule = Ok(Ask(Action::Resume));
 const ASK_CANCEL: Rule = Ok(Ask(Action::Cancel));
 
-/// What each update does in each state.
+/// What each update does in each state. Where a worker holds the job, [`lease::check_holder`] comes
+/// before.
 ///
 /// A worker tells the truth about its work, so it may end a job that an operator has paused behind
 /// its back; only an operator's wishes depend on what the job allows.
 #[rustfmt::skip]
-const TABLE: [(&str, [Rule; 5]); 11] = [
+const TABLE: [(&str, [Rule; 5]); 15] = [
     // update            queued         running       paused        success      failure
     ("start",          [ Ok(Begin),     NOT_QUEUED,   NOT_QUEUED,   ENDED,       ENDED      ]),
     ("report",         [ Ok(Tell),      Ok(Tell),     Ok(Tell),     ENDED,       ENDED      ]),
@@ -93,6 +127,10 @@ const TABLE: [(&str, [Rule; 5]); 11] = [
     ("request cancel", [ Ok(CancelNow), ASK_CANCEL,   ASK_CANCEL,   ENDED,       ENDED      ]),
     ("extend",         [ Ok(Stretch),   Ok(Stretch),  Ok(Stretch),  Ok(Stretch), Ok(Stretch) ]),
     ("delete",         [ LIVE,          LIVE,         LIVE,         Ok(Forget),  Ok(Forget) ]),
+    ("claim",          [ Ok(Take),      Ok(Take),     Ok(Take),     ENDED,       ENDED      ]),
+    ("renew",          [ NOT_HELD,      Ok(Renew),    Ok(Renew),    ENDED,       ENDED      ]),
+    ("release",        [ NOT_HELD,      Ok(LetGo),    Ok(LetGo),    ENDED,       ENDED      ]),
+    ("free key",       [ Ok(FreeKey),   Ok(FreeKey),  Ok(FreeKey),  Ok(FreeKey), Ok(FreeKey) ]),
 ];
 
 fn rule(update: &Update, state: State) -> Rule {
@@ -108,6 +146,10 @@ fn rule(update: &Update, state: State) -> Rule {
         Update::Request(Action::Cancel) => 8,
         Update::Extend(_) => 9,
         Update::Delete => 10,
+        Update::Claim(_) => 11,
+        Update::Renew(_) => 12,
+        Update::Release => 13,
+        Update::FreeKey => 14,
     };
     let column = match state {
         State::Queued => 0,
@@ -116,7 +158,7 @@ fn rule(update: &Update, state: State) -> Rule {
         State::Success => 3,
         State::Failure => 4,
     };
-    #[allow(clippy::indexing_slicing)] // Eleven rows and five columns, as numbered just above.
+    #[allow(clippy::indexing_slicing)] // Fifteen rows and five columns, as numbered just above.
     TABLE[row].1[column]
 }
 
@@ -124,10 +166,13 @@ fn rule(update: &Update, state: State) -> Rule {
 ///
 /// # Errors
 ///
-/// What the table refuses; `CannotPause`, `CannotCancel` for what the job does not allow;
+/// `Leased`, `LeaseLost`; what the table refuses; `CannotPause`, `CannotCancel` for what the job does not allow;
 /// `CancelPending`; `Contradiction` and `InvalidValue` for a failure whose parts disagree.
 pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) -> Result<Outcome> {
     let state = job.state();
+    if !state.is_terminal() {
+        lease::check_holder(job, update, asked)?;
+    }
     let step = rule(update, state).map_err(|kind| refusal(kind, job, update))?;
     // Stamps follow the wall, but never against the order of the job's own times.
     let stamp = now.wall.max(job.update_time);
@@ -164,6 +209,23 @@ pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) 
         Stretch if !stretch(&mut next, update) => return Ok(Outcome::Unchanged),
         Stretch => {}
         Forget => return Ok(Outcome::Forgotten),
+        Take => {
+            let Some(holder) = asked.holder else { return Ok(Outcome::Unchanged) };
+            lease::take(&mut next, holder, stamp, now);
+        }
+        Renew => {
+            let Update::Renew(Renewal { term }) = update else { return Ok(Outcome::Unchanged) };
+            if !lease::renew(&mut next, *term, now)? {
+                return Ok(Outcome::Unchanged);
+            }
+        }
+        FreeKey if next.idempotency_key.take().is_none() => return Ok(Outcome::Unchanged),
+        FreeKey => {}
+        LetGo => lease::let_go(&mut next, asked.message_bytes, stamp, now),
+    }
+    // Whoever is heard of is alive.
+    if asked.token.is_some() && step != Renew {
+        lease::renew(&mut next, None, now)?;
     }
     Ok(Outcome::Changed(Box::new(next)))
 }
@@ -179,21 +241,56 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
         create_time: now.wall,
         update_time: now.wall,
         retention: Retention { span: whole_micros(new.retention.unwrap_or(retention)), from: None },
-        deadline: None,
+        deadline: new.deadline,
         kind: new.kind.clone(),
         node: new.node.clone(),
         scope: new.scope.clone().filter(|scope| *scope != Default::default()),
         labels: new.labels.clone().into(),
         progress: new.progress.clone(),
-        parent: None,
+        parent: new.parent,
         allows: new.allows,
         cooperative: new.cooperative,
         lease: None,
+        claims: 0,
+        losses: 0,
         payload_bytes: None,
         result_bytes: None,
-        idempotency_key: None,
+        idempotency_key: new.idempotency_key.clone(),
         revision: Revision::default(),
     }
+}
+
+/// In what a job differs from the one that this creation would make, of what a job keeps for its
+/// life. What may have changed since (message, progress, retention) is no part of it.
+pub(crate) fn differs_in(job: &Job, new: &NewJob) -> Option<&'static str> {
+    let NewJob {
+        uuid,
+        description,
+        message: _,
+        kind,
+        node,
+        scope: _, // The key is one within it.
+        labels,
+        progress: _,
+        allows,
+        cooperative,
+        idempotency_key: _,
+        parent,
+        deadline,
+        retention: _,
+    } = new;
+    let differs = [
+        ("uuid", uuid.is_some_and(|uuid| uuid != job.uuid)),
+        ("description", *description != job.description),
+        ("kind", *kind != job.kind),
+        ("node", *node != job.node),
+        ("labels", Labels::from(labels.clone()) != job.labels),
+        ("allows", *allows != job.allows),
+        ("cooperative", *cooperative != job.cooperative),
+        ("parent", *parent != job.parent),
+        ("deadline", *deadline != job.deadline),
+    ];
+    differs.iter().find(|(_, differs)| *differs).map(|(field, _)| *field)
 }
 
 /// The job that an import makes: as it stood elsewhere, every time kept. One that has ended without
@@ -203,11 +300,16 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
 ///
 /// `Gone` when its time is up; `InvalidValue` when it lies in the future or brings what an import
 /// cannot; `Contradiction` when it breaks an invariant.
-pub(crate) fn import(parts: &JobParts, now: Moment) -> Result<Job> {
+pub(crate) fn import(parts: &JobParts, leases: &LeaseOptions, now: Moment) -> Result<Job> {
     check_importable(parts)?;
     check_past(parts, now)?;
     let mut parts = parts.clone();
     parts.revision = Revision::default();
+    if let Some(lease) = &mut parts.lease {
+        // Whoever held the job elsewhere has as long as ever to be heard of.
+        let term = lease.term.unwrap_or(leases.term);
+        (lease.term, lease.until) = (Some(term), now.engine.saturating_add(term));
+    }
     if parts.state.is_terminal() {
         retain(&mut parts, now)?;
     }
@@ -291,7 +393,7 @@ fn end_badly(
         Some(message) => message,
         None => match (&canceling, cause) {
             (Some(Request { by, reason, .. }), Cause::Canceled) => {
-                canceled_message(Asked { by, reason, message_bytes })
+                canceled_message(Asked { message_bytes, ..Asked::of(by, reason) })
             }
             _ => cause.default_message().to_owned(),
         },
@@ -343,6 +445,7 @@ fn canceled_message(asked: Asked<'_>) -> String {
 /// unless that has stepped since the store was opened.
 fn end(job: &mut Job, stamp: Timestamp, now: Moment) -> Ended {
     job.requested = None;
+    job.lease = None;
     let from = if is_same_clock(stamp, now.engine) { stamp } else { now.engine };
     job.retention.from = Some(from);
     Ended {
@@ -430,26 +533,25 @@ fn refusal(kind: ErrorKind, job: &Job, update: &Update) -> Error {
         ErrorKind::NotRunning => "the job must be running",
         ErrorKind::NotPaused => "the job must be paused",
         ErrorKind::StillLive => "cancel it first, or wait for its end",
+        ErrorKind::LeaseLost => "it is held by nobody",
         _ => "an end is final",
     };
     Error::new(kind, format!("cannot {} a job in state {}: {needs}", update.name(), job.state()))
         .with_job(job.uuid)
 }
 
-/// Refuses what stands outside the record (a payload, a lease's holder) or what nothing in this
-/// build would act upon.
+/// Refuses what stands outside the record (a payload) or what nothing in this build would act upon.
 fn check_importable(parts: &JobParts) -> Result<()> {
     let brought = [
-        ("deadline", parts.deadline.is_some()),
-        ("parent", parts.parent.is_some()),
-        ("lease", parts.lease.is_some()),
         ("payload_bytes", parts.payload_bytes.is_some()),
         ("result_bytes", parts.result_bytes.is_some()),
-        ("idempotency_key", parts.idempotency_key.is_some()),
     ];
     if let Some((field, _)) = brought.iter().find(|(_, is_set)| *is_set) {
         return Err(Error::new(ErrorKind::InvalidValue, "an import cannot bring it; leave it out")
             .with_field(*field));
+    }
+    if let Some(lease) = &parts.lease {
+        check_lease(parts, lease)?;
     }
     // A request waits only where the lifecycle would have let it wait.
     let Some(request) = &parts.requested else { return Ok(()) };
@@ -458,15 +560,28 @@ fn check_importable(parts: &JobParts) -> Result<()> {
         Action::Resume => parts.state == State::Paused,
         Action::Cancel => matches!(parts.state, State::Running | State::Paused),
     };
-    if fits && parts.cooperative {
+    if fits && (parts.cooperative || parts.lease.is_some()) {
         return Ok(());
     }
-    let kind = if parts.cooperative { "cooperative" } else { "not cooperative" };
+    let kind = if parts.cooperative { "cooperative" } else { "neither cooperative nor held" };
     Err(Error::new(
         ErrorKind::Contradiction,
         format!("{} cannot wait for a {} job that is {kind}", request.action, parts.state),
     )
     .with_field("requested"))
+}
+
+fn check_lease(parts: &JobParts, lease: &Lease) -> Result<()> {
+    let contradiction =
+        |field, message| Err(Error::new(ErrorKind::Contradiction, message).with_field(field));
+    if !matches!(parts.state, State::Running | State::Paused) {
+        return contradiction("lease", format!("a {} job is held by nobody", parts.state));
+    }
+    if lease.token > u64::from(parts.claims) {
+        let message = format!("{} was never given: claims is {}", lease.token, parts.claims);
+        return contradiction("lease.token", message);
+    }
+    Ok(())
 }
 
 fn check_past(parts: &JobParts, now: Moment) -> Result<()> {

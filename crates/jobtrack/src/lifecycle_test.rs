@@ -20,7 +20,11 @@ fn decide_at(job: &Job, update: &Update, second: i64) -> Result<Outcome> {
     decide(
         job,
         update,
-        Asked { by: &alice(), reason: "maintenance", message_bytes: 4_096 },
+        Asked {
+            message_bytes: 4_096,
+            holder: Some(Holder { name: "worker-1", term: Some(Duration::from_secs(60)) }),
+            ..Asked::of(&alice(), "maintenance")
+        },
         now(second),
     )
 }
@@ -67,6 +71,10 @@ fn update_named(name: &str) -> Update {
         "request_cancel" => Update::Request(Action::Cancel),
         "extend" => Update::Extend(Extension { retention: Duration::from_secs(500) }),
         "delete" => Update::Delete,
+        "claim" => Update::Claim(crate::command::Hold::leased("worker-1")),
+        "renew" => Update::Renew(Renewal::default()),
+        "release" => Update::Release,
+        "free_key" => Update::FreeKey,
         other => panic!("{other}"),
     }
 }
@@ -79,7 +87,7 @@ enum Leads {
     Gone,
 }
 
-use ErrorKind::{JobEnded, NotPaused, NotQueued, NotRunning, StillLive};
+use ErrorKind::{JobEnded, LeaseLost, NotPaused, NotQueued, NotRunning, StillLive};
 use Leads::{Gone, Refused, To};
 use State::Success as SUCCESS;
 use State::{Failure as FAILURE, Paused as PAUSED, Queued as QUEUED, Running as RUNNING};
@@ -124,6 +132,10 @@ cells! {
         request_cancel => To(FAILURE);
         extend => To(QUEUED);
         delete => Refused(StillLive);
+        claim => To(RUNNING);
+        renew => Refused(LeaseLost);
+        release => Refused(LeaseLost);
+        free_key => To(QUEUED);
     }
     running_job in Running {
         start => Refused(NotQueued);
@@ -137,6 +149,10 @@ cells! {
         request_cancel => To(FAILURE);
         extend => To(RUNNING);
         delete => Refused(StillLive);
+        claim => To(RUNNING);
+        renew => Refused(LeaseLost);
+        release => Refused(LeaseLost);
+        free_key => To(RUNNING);
     }
     paused_job in Paused {
         start => Refused(NotQueued);
@@ -150,6 +166,10 @@ cells! {
         request_cancel => To(FAILURE);
         extend => To(PAUSED);
         delete => Refused(StillLive);
+        claim => To(PAUSED);
+        renew => Refused(LeaseLost);
+        release => Refused(LeaseLost);
+        free_key => To(PAUSED);
     }
     succeeded_job in Success {
         start => Refused(JobEnded);
@@ -163,6 +183,10 @@ cells! {
         request_cancel => Refused(JobEnded);
         extend => To(SUCCESS);
         delete => Gone;
+        claim => Refused(JobEnded);
+        renew => Refused(JobEnded);
+        release => Refused(JobEnded);
+        free_key => To(SUCCESS);
     }
     failed_job in Failure {
         start => Refused(JobEnded);
@@ -176,6 +200,10 @@ cells! {
         request_cancel => Refused(JobEnded);
         extend => To(FAILURE);
         delete => Gone;
+        claim => Refused(JobEnded);
+        renew => Refused(JobEnded);
+        release => Refused(JobEnded);
+        free_key => To(FAILURE);
     }
 }
 
@@ -212,7 +240,8 @@ fn a_wall_set_back_never_turns_the_times_of_a_job_around() {
 
 #[test]
 fn a_stepped_wall_neither_shortens_nor_lengthens_a_life() {
-    let asked = Asked { by: &alice(), reason: "", message_bytes: 4_096 };
+    let by = alice();
+    let asked = Asked { message_bytes: 4_096, ..Asked::of(&by, "") };
     for wall in [at(1_000_000_000), at(35)] {
         let now = Moment { wall, engine: at(40) };
         let update = Update::Succeed(Success::default());
@@ -351,7 +380,8 @@ fn a_life_is_stretched_but_never_cut_short() {
 
 #[test]
 fn who_canceled_a_job_is_told_where_the_message_has_room() {
-    let asked = Asked { by: &alice(), reason: &"x".repeat(100), message_bytes: 50 };
+    let (by, reason) = (alice(), "x".repeat(100));
+    let asked = Asked { message_bytes: 50, ..Asked::of(&by, &reason) };
     let update = Update::Request(Action::Cancel);
     let Outcome::Changed(job) = decide(&job_in(RUNNING), &update, asked, now(40)).unwrap() else {
         panic!("unchanged")
@@ -361,7 +391,8 @@ fn who_canceled_a_job_is_told_where_the_message_has_room() {
 
 #[test]
 fn a_wall_a_little_behind_shortens_no_life() {
-    let asked = Asked { by: &alice(), reason: "", message_bytes: 4_096 };
+    let by = alice();
+    let asked = Asked { message_bytes: 4_096, ..Asked::of(&by, "") };
     let brief = Job {
         retention: Retention { span: Duration::from_millis(800), from: None },
         ..job_in(RUNNING)
@@ -386,6 +417,10 @@ fn a_retention_is_kept_as_the_store_will_have_it() {
 mod imported {
     use super::*;
 
+    fn leases() -> LeaseOptions {
+        LeaseOptions::default()
+    }
+
     fn parts(state: State) -> JobParts {
         let mut parts = JobParts::from(&job_in(state));
         parts.retained_from = None;
@@ -395,23 +430,23 @@ mod imported {
 
     #[test]
     fn an_ended_job_is_retained_from_now_on_unless_it_says_otherwise() {
-        let job = import(&parts(SUCCESS), now(1_000)).unwrap();
+        let job = import(&parts(SUCCESS), &leases(), now(1_000)).unwrap();
         assert_eq!(job.end_time(), Some(at(30)));
         assert_eq!(job.retention.from, Some(at(1_000)));
         assert_eq!(job.expire_time(), Some(at(1_300)));
 
         let told = JobParts { expire_time: Some(at(2_000)), ..parts(SUCCESS) };
-        let job = import(&told, now(1_000)).unwrap();
+        let job = import(&told, &leases(), now(1_000)).unwrap();
         assert_eq!(job.expire_time(), Some(at(2_000)));
         assert_eq!(job.retention.from, Some(at(30)));
         // An export of it is imported as it is.
-        assert_eq!(import(&JobParts::from(&job), now(1_500)).unwrap(), job);
+        assert_eq!(import(&JobParts::from(&job), &leases(), now(1_500)).unwrap(), job);
     }
 
     #[test]
     fn what_has_expired_lies_ahead_or_contradicts_itself_is_refused() {
         let refused = |parts: JobParts| {
-            let error = import(&parts, now(1_000)).unwrap_err();
+            let error = import(&parts, &leases(), now(1_000)).unwrap_err();
             (error.kind(), error.field().map(str::to_owned))
         };
         let told = JobParts { expire_time: Some(at(1_000)), ..parts(SUCCESS) };
@@ -441,9 +476,21 @@ mod imported {
         ] {
             assert_eq!(refused(parts), (ErrorKind::Contradiction, Some("requested".to_owned())));
         }
-        assert!(import(&asked(PAUSED, true, Action::Cancel), now(1_000)).is_ok());
-        let brings = JobParts { deadline: Some(at(5)), ..parts(RUNNING) };
-        assert_eq!(refused(brings), (ErrorKind::InvalidValue, Some("deadline".to_owned())));
+        assert!(import(&asked(PAUSED, true, Action::Cancel), &leases(), now(1_000)).is_ok());
+        let brings = JobParts { payload_bytes: Some(5), ..parts(RUNNING) };
+        assert_eq!(refused(brings), (ErrorKind::InvalidValue, Some("payload_bytes".to_owned())));
+        let held = |state, token, claims| {
+            let (holder, until) = ("w".to_owned(), at(70));
+            let lease = Lease { holder, token, since: None, term: None, until };
+            JobParts { lease: Some(lease), claims, ..parts(state) }
+        };
+        let contradiction = |field: &str| (ErrorKind::Contradiction, Some(field.to_owned()));
+        assert_eq!(refused(held(QUEUED, 1, 1)), contradiction("lease"));
+        assert_eq!(refused(held(SUCCESS, 1, 1)), contradiction("lease"));
+        assert_eq!(refused(held(RUNNING, 2, 1)), contradiction("lease.token"));
+        // Whoever held it elsewhere has a full term from now on.
+        let job = import(&held(RUNNING, 2, 2), &leases(), now(1_000)).unwrap();
+        assert_eq!(job.lease.unwrap().until, at(1_060));
     }
 }
 

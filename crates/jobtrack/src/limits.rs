@@ -29,6 +29,12 @@ pub const COMMIT_COMMANDS: usize = 1_024;
 pub const QUEUED_COMMANDS: usize = 65_536;
 /// Most threads that a store is opened with.
 pub const OPENING_THREADS: usize = 256;
+/// Most children of one job.
+pub const FAMILY_CHILDREN: u32 = 10_000;
+/// Most generations of a family.
+pub const FAMILY_DEPTH: usize = 16;
+/// The longest term of a lease: a week. Who works for longer renews it.
+pub const LEASE_SECONDS: u64 = 7 * 86_400;
 /// The longest retention: a hundred years.
 pub const RETENTION_SECONDS: u64 = 100 * 366 * 86_400;
 

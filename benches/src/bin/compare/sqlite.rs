@@ -340,6 +340,8 @@ fn record(row: &Row<'_>) -> Result<JobParts> {
         allows: Allows { pause: row.get(23)?, cancel: row.get(24)? },
         cooperative: row.get(25)?,
         lease: None,
+        claims: 0,
+        losses: 0,
         payload_bytes: None,
         result_bytes: None,
         idempotency_key: None,

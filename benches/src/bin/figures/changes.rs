@@ -18,7 +18,7 @@ use jobtrack_redb::RedbStore;
 use crate::floor;
 use crate::report::{Beside, Figure};
 
-const SEED: u64 = 2;
+pub(crate) const SEED: u64 = 2;
 
 /// How changes are handed to the tracker.
 #[derive(Debug, Clone, Copy)]

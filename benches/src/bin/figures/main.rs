@@ -9,8 +9,10 @@
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod changes;
+mod claims;
 mod floor;
 mod memory;
+mod progress;
 mod report;
 
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ Measures jobtrack and prints the figures. Use: cargo xtask figures [OPTIONS]
 
   --jobs N     jobs in memory (1,000,000)
   --rounds N   rounds in which rates are measured; the median is shown (7)
+  --only WHAT  memory, changes, claims or progress
   --json       one JSON object a line instead of a table
   --help       this text
 ";
@@ -33,6 +36,8 @@ struct Options {
     jobs: usize,
     rounds: usize,
     as_json: bool,
+    /// The only figures wanted, if not all are.
+    only: Option<String>,
     /// Set in the processes that this one starts, each to measure one memory and end.
     measure: Option<Held>,
 }
@@ -53,8 +58,20 @@ fn main() -> ExitCode {
         println!("{}", memory::bytes_held(held, options.jobs));
         return ExitCode::SUCCESS;
     }
-    let mut figures = memory::figures(options.jobs);
-    figures.extend(changes::figures(options.rounds));
+    let is_wanted = |what| options.only.as_deref().is_none_or(|only| only == what);
+    let mut figures = Vec::new();
+    if is_wanted("memory") {
+        figures.extend(memory::figures(options.jobs));
+    }
+    if is_wanted("changes") {
+        figures.extend(changes::figures(options.rounds));
+    }
+    if is_wanted("claims") {
+        figures.extend(claims::figures(options.jobs));
+    }
+    if is_wanted("progress") {
+        figures.extend(progress::figures());
+    }
     if options.as_json {
         report::print_json(&figures);
     } else {
@@ -65,12 +82,14 @@ fn main() -> ExitCode {
 
 /// The options, or None if help is wanted.
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut options = Options { jobs: 1_000_000, rounds: 7, as_json: false, measure: None };
+    let mut options =
+        Options { jobs: 1_000_000, rounds: 7, as_json: false, only: None, measure: None };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("jobs") => options.jobs = arguments.value()?.parse()?,
             Long("rounds") => options.rounds = arguments.value()?.parse()?,
+            Long("only") => options.only = Some(arguments.value()?.parse()?),
             Long("json") => options.as_json = true,
             Long("measure") => options.measure = Some(arguments.value()?.parse()?),
             Long("help") | Short('h') => return Ok(None),

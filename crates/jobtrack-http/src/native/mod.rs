@@ -39,6 +39,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(JOBS, at(Face::Native, app, collection))
         .route(&format!("{JOBS}/{{uuid}}"), at(Face::Native, app, instance))
         .route(&format!("{JOBS}/{{uuid}}/{{change}}"), at(Face::Native, app, verb))
+        .route("/v1/claim", at(Face::Native, app, claim))
         .route("/v1/counts", at(Face::Native, app, counts))
         .route("/v1/watch", at(Face::Native, app, watch))
         .route("/v1/import", at(Face::Native, app, import))
@@ -56,6 +57,7 @@ async fn index(_app: Arc<App>, request: Request) -> Answer {
                 "name": "jobtrack",
                 "version": env!("CARGO_PKG_VERSION"),
                 "jobs": JOBS,
+                "claim": "/v1/claim",
                 "counts": "/v1/counts",
                 "watch": "/v1/watch",
                 "import": "/v1/import",
@@ -105,6 +107,30 @@ async fn instance(app: Arc<App>, request: Request) -> Answer {
 async fn verb(app: Arc<App>, request: Request) -> Answer {
     let (parts, content) = request.into_parts();
     let name = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    if name == "tree" {
+        return match parts.method {
+            Method::GET | Method::HEAD => {
+                body::expect_none(content).await?;
+                read::tree(app, &parts.uri).await
+            }
+            Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
+            method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
+        };
+    }
+    if name == "progress" {
+        return match parts.method {
+            Method::GET | Method::HEAD => {
+                body::expect_none(content).await?;
+                read::progress(app, &parts.uri).await
+            }
+            Method::POST => {
+                let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
+                change::progress(app, &parts, &content).await
+            }
+            Method::OPTIONS => Ok(options(JSON, COLLECTION_METHODS)),
+            method => Err(Fault::method_not_allowed(method.as_str(), COLLECTION_METHODS)),
+        };
+    }
     let Some(verb) = change::Verb::named(name) else {
         let message = format!(
             "{} is no change of a job; there are {}",
@@ -117,6 +143,18 @@ async fn verb(app: Arc<App>, request: Request) -> Answer {
         Method::POST => {
             let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
             change::update(app, &parts, verb, &content).await
+        }
+        Method::OPTIONS => Ok(options(JSON, POST_METHODS)),
+        method => Err(Fault::method_not_allowed(method.as_str(), POST_METHODS)),
+    }
+}
+
+async fn claim(app: Arc<App>, request: Request) -> Answer {
+    let (parts, content) = request.into_parts();
+    match parts.method {
+        Method::POST => {
+            let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
+            change::claim(app, &parts, &content).await
         }
         Method::OPTIONS => Ok(options(JSON, POST_METHODS)),
         method => Err(Fault::method_not_allowed(method.as_str(), POST_METHODS)),

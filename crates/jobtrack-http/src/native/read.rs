@@ -44,7 +44,34 @@ pub(super) async fn get(app: Arc<App>, uri: &Uri) -> Answer {
     let fields = listing::selection(&params, Names::Native)?;
     let id = id(uri)?;
     let found = blocking(move || Ok(app.tracker.get(id)?)).await?;
-    Ok(render::job(&found.job, fields.as_ref(), layout))
+    Ok(render::found(&found, fields.as_ref(), layout))
+}
+
+pub(super) async fn progress(app: Arc<App>, uri: &Uri) -> Answer {
+    let params = Params::parse(uri.query())?;
+    params.only(&[Layout::PARAMETER])?;
+    let layout = Layout::of(&params)?;
+    let id = id(uri)?;
+    blocking(move || {
+        let found = app.tracker.get(id)?;
+        Ok(render::progress(&found, app.tracker.now(), layout))
+    })
+    .await
+}
+
+/// How many jobs a tree shows unless told otherwise, and at most.
+const TREE_RECORDS: u64 = 1_000;
+const MOST_TREE_RECORDS: u64 = 10_000;
+
+pub(super) async fn tree(app: Arc<App>, uri: &Uri) -> Answer {
+    let params = Params::parse(uri.query())?;
+    params.only(&["fields", "ignore_unknown_fields", "max_records", Layout::PARAMETER])?;
+    let layout = Layout::of(&params)?;
+    let fields = listing::selection(&params, Names::Native)?;
+    let most = params.integer("max_records", 1, MOST_TREE_RECORDS)?.unwrap_or(TREE_RECORDS);
+    let id = id(uri)?;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    blocking(move || Ok(render::tree(&app.tracker.tree(id, most)?, fields.as_ref(), layout))).await
 }
 
 pub(super) async fn counts(app: Arc<App>) -> Answer {

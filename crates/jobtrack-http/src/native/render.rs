@@ -1,10 +1,13 @@
 //! Jobs as the native face shows them: one member per field, unset ones left out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use jobtrack::{Count, Field, Job, Names, Page, Revision, Selection, Timestamp};
+use jobtrack::{
+    Count, Estimate, Field, Found, Job, JobId, Names, Page, Progress, Revision, Selection, State,
+    Timestamp, Tree, TreeNode,
+};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -40,6 +43,47 @@ pub(super) fn count(count: &Count, listing: &Listing) -> Response {
     .answer(listing.layout)
 }
 
+/// One job as it was found, tagged with its revision and, where that does not tell, the number of
+/// the report that its progress comes from.
+pub(super) fn found(found: &Found, fields: Option<&Selection>, layout: Layout) -> Response {
+    let mut response = job(&found.job, fields, layout);
+    if let Some(number) = found.unflushed
+        && let Ok(tag) = HeaderValue::try_from(format!("\"{}.{number}\"", found.job.revision))
+    {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// How far a job is, and how long it may still take.
+pub(super) fn progress(found: &Found, now: Timestamp, layout: Layout) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        uuid: JobId,
+        state: State,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<&'a Progress>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        estimate: Option<Shown>,
+    }
+    /// In seconds.
+    #[derive(Serialize)]
+    struct Shown {
+        remaining: f64,
+        elapsed: f64,
+        done: u64,
+        total: u64,
+    }
+    let estimate = Estimate::of(&found.job, now).map(|it| Shown {
+        remaining: it.remaining.as_secs_f64(),
+        elapsed: it.elapsed.as_secs_f64(),
+        done: it.done,
+        total: it.total,
+    });
+    let (uuid, state, progress) = (found.uuid, found.state(), found.progress.as_ref());
+    json(JSON, layout.render(&Body { uuid, state, progress, estimate }))
+}
+
 /// One job, tagged with its revision.
 pub(super) fn job(job: &Job, fields: Option<&Selection>, layout: Layout) -> Response {
     let pruned = Pruned::of(fields);
@@ -48,6 +92,44 @@ pub(super) fn job(job: &Job, fields: Option<&Selection>, layout: Layout) -> Resp
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// A job and all below it.
+pub(super) fn tree(tree: &Tree, fields: Option<&Selection>, layout: Layout) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        records: Vec<Node<'a>>,
+        num_records: usize,
+        is_cut: bool,
+        revision: Revision,
+        horizon: Timestamp,
+    }
+    #[derive(Serialize)]
+    struct Node<'a> {
+        #[serde(flatten)]
+        job: Record<'a>,
+        depth: usize,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        children: BTreeMap<&'static str, u32>,
+    }
+    let pruned = Pruned::of(fields);
+    let node = |node: &'_ TreeNode| {
+        let counts =
+            State::ALL.iter().map(|state| (state.as_str(), node.children.of_state(*state)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    };
+    let records: Vec<_> = tree
+        .nodes
+        .iter()
+        .map(|it| Node {
+            job: Record { job: &it.job, pruned: pruned.as_ref() },
+            depth: it.depth,
+            children: node(it),
+        })
+        .collect();
+    let (is_cut, revision, horizon) = (tree.is_cut, tree.revision, tree.horizon);
+    let num_records = records.len();
+    json(JSON, layout.render(&Body { records, num_records, is_cut, revision, horizon }))
 }
 
 /// One job as it stands in an event.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use parts::JobParts;
-pub(crate) use parts::{DEFAULT_RETENTION, seconds};
+pub(crate) use parts::{DEFAULT_RETENTION, optional_seconds, seconds};
 pub use pieces::{
     Actor, Allows, Argument, ErrorDetail, Gone, JobError, Labels, Lease, Progress, Request,
     Retention, Revision, Scope,
@@ -129,8 +129,12 @@ pub struct Job {
     pub allows: Allows,
     /// Whether its worker answers requests itself; otherwise they take effect at once.
     pub cooperative: bool,
-    /// Who holds it.
-    pub lease: Option<Lease>,
+    /// Who holds it. Boxed, since few of many jobs are held at a time.
+    pub lease: Option<Box<Lease>>,
+    /// How often it has been claimed: the latest fencing token.
+    pub claims: u32,
+    /// How often its worker was lost.
+    pub losses: u32,
     /// Bytes of its payload in the store.
     pub payload_bytes: Option<u64>,
     /// Bytes of its result in the store.

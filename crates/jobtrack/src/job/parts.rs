@@ -103,6 +103,12 @@ pub struct JobParts {
     /// Who holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
+    /// How often it has been claimed: the latest fencing token.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub claims: u32,
+    /// How often its worker was lost.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub losses: u32,
     /// Bytes of its payload in the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_bytes: Option<u64>,
@@ -122,6 +128,10 @@ pub(crate) const DEFAULT_RETENTION: Duration = Duration::from_secs(300);
 
 fn default_retention() -> Duration {
     DEFAULT_RETENTION
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl From<&Job> for JobParts {
@@ -151,7 +161,9 @@ impl From<&Job> for JobParts {
             parent: job.parent,
             allows: job.allows,
             cooperative: job.cooperative,
-            lease: job.lease.clone(),
+            lease: job.lease.as_deref().cloned(),
+            claims: job.claims,
+            losses: job.losses,
             payload_bytes: job.payload_bytes,
             result_bytes: job.result_bytes,
             idempotency_key: job.idempotency_key.clone(),
@@ -190,7 +202,9 @@ impl TryFrom<JobParts> for Job {
             parent: parts.parent,
             allows: parts.allows,
             cooperative: parts.cooperative,
-            lease: parts.lease,
+            lease: parts.lease.map(Box::new),
+            claims: parts.claims,
+            losses: parts.losses,
             payload_bytes: parts.payload_bytes,
             result_bytes: parts.result_bytes,
             idempotency_key: parts.idempotency_key,
@@ -333,6 +347,30 @@ pub(crate) mod seconds {
     pub(crate) fn from_seconds(seconds: f64) -> Option<Duration> {
         let in_range = seconds >= 0.0 && seconds <= RETENTION_SECONDS as f64;
         in_range.then(|| Duration::from_micros((seconds * 1e6).round() as u64))
+    }
+}
+
+/// The same where there may be none.
+pub(crate) mod optional_seconds {
+    use super::{Deserialize, Deserializer, Duration, Serializer, seconds};
+
+    #[derive(Deserialize)]
+    struct Seconds(#[serde(with = "seconds")] Duration);
+
+    pub(crate) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match span {
+            None => serializer.serialize_none(),
+            Some(span) => seconds::serialize(span, serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Seconds>::deserialize(deserializer)?.map(|seconds| seconds.0))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Action, Job, JobId, State};
+use super::{Action, Job, JobId, State, optional_seconds};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::timestamp::Timestamp;
 
@@ -208,15 +208,22 @@ impl Default for Allows {
     }
 }
 
-/// Who holds a job, and until when.
+/// Who holds a job, since when, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lease {
     /// The holder's name.
     pub holder: String,
-    /// The fencing token: every later claim has a greater one.
+    /// The fencing token: every later claim of the job has a greater one.
     pub token: u64,
-    /// When it runs out, in engine time.
+    /// When it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// How long it lasts unless it is renewed, in seconds. None of an owner in the tracker's own
+    /// process, who loses the job when a later incarnation opens the store.
+    #[serde(default, with = "optional_seconds", skip_serializing_if = "Option::is_none")]
+    pub term: Option<Duration>,
+    /// When it runs out, in engine time; the end of time for an owner in the tracker's own process.
     pub until: Timestamp,
 }
 

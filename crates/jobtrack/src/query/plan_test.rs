@@ -39,7 +39,7 @@ fn snapshot() -> Snapshot {
         let row = |number| Row { job: Arc::new(job(number)), key: 0, stored: 0 };
         let mut rows: Vec<Row> = half.map(row).collect();
         rows.sort_by_key(|row| row.job.uuid);
-        table.add_segment(Segment::build(&rows)).unwrap();
+        table.add_segment(Segment::build(&rows), &[]).unwrap();
     }
     table.snapshot(Timestamp::MIN)
 }
@@ -121,7 +121,7 @@ fn a_walk_that_deceives_is_given_up() {
         run(&jobs).explain_page(&query).unwrap().steps.iter().map(|step| step.read).sum();
     assert!(read <= 3_000, "{read}");
     let plan = run(&jobs).explain_page(&query).unwrap();
-    check(&jobs, &query, &plan.plan().to_owned(), 3_000);
+    check(&jobs, &query, plan.plan(), 3_000);
 }
 
 #[test]

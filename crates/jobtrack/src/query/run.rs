@@ -680,9 +680,7 @@ impl Kept {
     fn job(&self, snapshot: &Snapshot, text: &mut String) -> Option<Arc<Job>> {
         match &self.at {
             KeptAt::Head(job) => Some(Arc::clone(job)),
-            KeptAt::Part(part, row) => {
-                snapshot.parts.get(*part).map(|part| Arc::new(part.segment.job_by(*row, text)))
-            }
+            KeptAt::Part(part, row) => snapshot.job(*part, *row, text),
         }
     }
 }

@@ -42,6 +42,9 @@ pub(crate) const EPOCHS_KEY: &[u8] = b"epochs";
 /// The key of the record of what is forgotten.
 pub(crate) const FORGOTTEN_KEY: &[u8] = b"forgotten";
 
+/// What the key of the record of a job's claims begins with; the key of the job's record follows.
+const CLAIMS_PREFIX: &[u8] = b"claims/";
+
 /// The engine's own record: what must be known before anything else is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -71,6 +74,31 @@ pub(crate) struct Forgotten {
     pub(crate) epoch: u64,
     /// None stands for the commit that writes this: in it a job went without a tombstone.
     pub(crate) number: Option<u64>,
+}
+
+/// What is known of a job's claims beside its record, of a job that was ever claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) job: JobId,
+    pub(crate) claims: u32,
+    pub(crate) losses: u32,
+    /// Of the latest lease; whether the job has one stands in its record.
+    pub(crate) since: Option<Timestamp>,
+    /// Of the latest lease.
+    pub(crate) term: Option<Duration>,
+}
+
+impl Claims {
+    pub(crate) fn of(job: &Job) -> Option<Claims> {
+        let lease = job.lease.as_deref();
+        (job.claims > 0).then(|| Claims {
+            job: job.uuid,
+            claims: job.claims,
+            losses: job.losses,
+            since: lease.and_then(|lease| lease.since),
+            term: lease.and_then(|lease| lease.term),
+        })
+    }
 }
 
 pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
@@ -124,6 +152,7 @@ pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
         allows_pause: parts.allows.pause,
         allows_cancel: parts.allows.cancel,
         cooperative: parts.cooperative,
+        // Since when and for how long stands in the record of the job's claims.
         lease: parts.lease.map(|lease| LeaseV1 {
             holder: lease.holder,
             token: lease.token,
@@ -182,15 +211,52 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
             Some(lease) => Some(Lease {
                 holder: lease.holder,
                 token: lease.token,
+                since: None,
+                term: None,
                 until: time_of(lease.until)?,
             }),
         },
+        claims: 0,
+        losses: 0,
         payload_bytes: record.payload_bytes,
         result_bytes: record.result_bytes,
         idempotency_key: record.idempotency_key,
         revision: Revision { epoch: record.epoch, number },
     })
     .map_err(|error| damaged(&format!("the job breaks an invariant: {error}")))
+}
+
+/// The key of the record of a job's claims; the job's own is this number.
+pub(crate) fn claims_key(job: u64) -> Vec<u8> {
+    [CLAIMS_PREFIX, &job.to_be_bytes()].concat()
+}
+
+/// The number of the job whose claims' record has this key; None if it is another kind of key.
+pub(crate) fn claims_of_key(key: &[u8]) -> Option<u64> {
+    let number = key.strip_prefix(CLAIMS_PREFIX)?;
+    number.try_into().ok().map(u64::from_be_bytes)
+}
+
+pub(crate) fn encode_claims(claims: &Claims) -> Result<Vec<u8>> {
+    encode(&ClaimsV1 {
+        uuid: *claims.job.as_bytes(),
+        claims: claims.claims,
+        losses: claims.losses,
+        since: claims.since.map(Timestamp::as_micros),
+        // At most a week, so never the fallback.
+        term: claims.term.map(|term| u64::try_from(term.as_micros()).unwrap_or(u64::MAX)),
+    })
+}
+
+pub(crate) fn decode_claims(bytes: &[u8]) -> Result<Claims> {
+    let record: ClaimsV1 = decode(bytes, "the claims of a job")?;
+    Ok(Claims {
+        job: id_of(record.uuid),
+        claims: record.claims,
+        losses: record.losses,
+        since: record.since.map(time_of).transpose()?,
+        term: record.term.map(Duration::from_micros),
+    })
 }
 
 pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
@@ -351,6 +417,16 @@ struct LeaseV1 {
 
 #[derive(SchemaWrite, SchemaRead)]
 #[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct ClaimsV1 {
+    uuid: [u8; 16],
+    claims: u32,
+    losses: u32,
+    since: Option<i64>,
+    term: Option<u64>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
 struct TombstoneV1 {
     epoch: u64,
     uuid: [u8; 16],
@@ -414,7 +490,7 @@ trait Encoded: Sized {
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
-record!(JobV1, TombstoneV1, HeadV1, EpochsV1, ForgottenV1);
+record!(JobV1, ClaimsV1, TombstoneV1, HeadV1, EpochsV1, ForgottenV1);
 
 fn encode<T: Encoded>(record: &T) -> Result<Vec<u8>> {
     let body = record.to_bytes().ok_or_else(|| {
@@ -579,6 +655,7 @@ mod tests {
         #[test]
         fn no_bytes_panic_and_no_cut_record_decodes(record in job_record(), junk: Vec<u8>) {
             let _ = decode_job(&junk, 1);
+            let _ = decode_claims(&junk);
             let _ = decode_tombstone(&junk, 1);
             let _ = decode_epochs(&junk, 1);
             let _ = decode_forgotten(&junk, 1);
@@ -616,6 +693,20 @@ mod tests {
             "update_time": "2026-03-01T10:00:03Z", "revision": "1-1"}"#;
         let job: Job = serde_json::from_str(text).unwrap();
         assert_eq!(decode_job(&encode_job(&job).unwrap(), 1).unwrap(), job);
+    }
+
+    #[test]
+    fn the_claims_of_a_job_survive() {
+        let claims = Claims {
+            job: id_of([7; 16]),
+            claims: 300,
+            losses: 2,
+            since: Some(Timestamp::MIN),
+            term: Some(Duration::from_micros(1_500_000)),
+        };
+        assert_eq!(decode_claims(&encode_claims(&claims).unwrap()).unwrap(), claims);
+        assert_eq!(claims_of_key(&claims_key(7)), Some(7));
+        assert_eq!(claims_of_key(HEAD_KEY), None);
     }
 
     #[test]

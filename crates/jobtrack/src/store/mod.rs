@@ -16,6 +16,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+pub(crate) use codec::{Claims, claims_key, claims_of_key, decode_claims, encode_claims};
 pub(crate) use codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, Forgotten, HEAD_KEY, Head, Tombstone};
 pub(crate) use codec::{
     check_format, decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, decode_head, decode_job};
-use super::codec::{decode_tombstone, encode_head};
+use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, claims_of_key};
+use super::codec::{decode_claims, decode_head, decode_job, decode_tombstone, encode_head};
 use super::restore::Restorer;
 use super::verify::shown;
 use super::{Record, Space, Store};
@@ -136,6 +136,11 @@ impl Known {
             }
             // What they say of the past is no longer so.
             Space::Meta if key == EPOCHS_KEY || key == FORGOTTEN_KEY => return Ok(false),
+            // Jobs come before them; of one that is lost nothing is to be known.
+            Space::Meta if claims_of_key(key).is_some() => {
+                let claims = decode_claims(&record.value)?;
+                return Ok(self.uuids.get(&claims.job) == Some(&Space::Job));
+            }
             Space::Key | Space::Log | Space::Blob | Space::Meta => return Ok(true),
         };
         if let Some(before) = self.uuids.insert(id, space) {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, check_format};
-use super::codec::{decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone};
+use super::codec::{claims_key, decode_job, decode_tombstone};
+use super::codec::{claims_of_key, decode_claims, decode_epochs, decode_forgotten, decode_head};
 use super::{Record, Space, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, Revision};
@@ -67,6 +68,7 @@ pub struct Verified {
 /// - it can be read, is decoded whole, and breaks no invariant of a job;
 /// - its key is what the engine makes, and its revision is that of a commit that was;
 /// - no two jobs, no two tombstones, and no job and a tombstone have the same uuid;
+/// - the claims of a job are those of one that is there;
 /// - the head is there, was written by the last commit, and agrees with the epochs.
 ///
 /// Each defect is told as it is found. `progress` is told how many records have been read.
@@ -130,6 +132,8 @@ struct Findings {
     head: Option<(Head, u64)>,
     epochs: Option<Vec<Revision>>,
     forgotten: Option<Revision>,
+    /// The jobs of which claims are known, with the numbers of their records.
+    claims: Vec<(u64, JobId)>,
 }
 
 impl Findings {
@@ -177,8 +181,14 @@ impl Findings {
                 self.forgotten = Some(decode_forgotten(&record.value, record.revision)?);
                 Ok(())
             }
+            Space::Meta => {
+                if let Some(number) = claims_of_key(key) {
+                    self.claims.push((number, decode_claims(&record.value)?.job));
+                }
+                Ok(())
+            }
             // Nothing is written there yet that could be checked.
-            Space::Key | Space::Log | Space::Blob | Space::Meta => Ok(()),
+            Space::Key | Space::Log | Space::Blob => Ok(()),
         }
     }
 
@@ -229,6 +239,14 @@ impl Findings {
                 if let Some(forgotten) = self.forgotten.filter(|forgotten| *forgotten > last) {
                     meta(FORGOTTEN_KEY, format!("it is {forgotten}, which is after {last}"));
                 }
+            }
+        }
+        for (number, id) in &self.claims {
+            let key = number.to_be_bytes();
+            let of_job = self.uuids.get(id);
+            if of_job.is_none_or(|(space, own)| *space != Space::Job || *own != key) {
+                let what = format!("record {} of space job is not that of {id}", shown(&key));
+                meta(&claims_key(*number), what);
             }
         }
         for (epoch, (from, to)) in self.outside() {
@@ -285,7 +303,7 @@ pub(super) fn damaged(what: impl Into<String>) -> Error {
 mod tests {
     use super::*;
     use crate::clock::{Clock, SystemClock};
-    use crate::command::{Failure, NewJob};
+    use crate::command::{Command, Failure, Hold, NewJob, Update};
     use crate::store::{Batch, Durability, MemoryStore, Write, copy};
     use crate::tracker::{Options, Tracker};
     use std::sync::Arc;
@@ -336,6 +354,27 @@ mod tests {
             assert_eq!(defects(store), [""; 0]);
         }
         assert_eq!(defects(&MemoryStore::new()), [""; 0], "a new one");
+    }
+
+    #[test]
+    fn claims_are_those_of_a_job_that_is_there() {
+        let store = store();
+        let options = Options::default();
+        let tracker = Tracker::open(Arc::clone(&store), options).unwrap();
+        let job = tracker.create(NewJob::default()).unwrap().uuid;
+        tracker.run(Command::update(job, Update::Claim(Hold::leased("w")))).unwrap();
+        tracker.close().unwrap();
+        assert_eq!(defects(&store), [""; 0]);
+
+        let key = claims_key(6);
+        let value = store.read(Space::Meta, &key).unwrap().unwrap().value;
+        put(&store, Space::Meta, &claims_key(3), Some(value.clone()));
+        let told = defects(&store).join("\n");
+        let expected = format!("record 0x0000000000000003 of space job is not that of {job}");
+        assert!(told.contains(&expected), "{told}");
+        put(&store, Space::Meta, &claims_key(3), Some(value[1..].to_vec()));
+        let told = defects(&store).join("\n");
+        assert!(told.contains("the claims of a job cannot be decoded"), "{told}");
     }
 
     #[test]

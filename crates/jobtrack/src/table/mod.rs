@@ -12,16 +12,22 @@
 //! Sealing and merging change nothing that can be seen. They are done in steps ([`Work`]) by
 //! whoever has time: see [`Table::next_seal`] and [`Table::next_merge`].
 
+mod claims;
 mod codes;
 mod column;
 mod counts;
+mod families;
 mod head;
+mod keys;
 mod numbers;
 mod part;
+mod records;
 mod rows;
 mod segment;
+mod sides;
 mod snapshot;
 mod texts;
+mod timers;
 mod tombstones;
 mod uuids;
 mod work;
@@ -41,16 +47,19 @@ pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
+pub(crate) use keys::Key as IdempotencyKey;
 pub(crate) use numbers::{Key, key_of};
 pub(crate) use part::Part;
 pub(crate) use rows::{Row, Rows};
 pub(crate) use segment::Segment;
+pub(crate) use sides::Sides;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use texts::TextTest;
 pub(crate) use tombstones::Tombstones;
 pub(crate) use work::Work;
 
 use self::head::Head;
+use self::records::Records;
 use self::uuids::{PlaceId, Uuids};
 use crate::job::{Job, JobId, Revision, State};
 use crate::timestamp::Timestamp;
@@ -82,6 +91,7 @@ pub(crate) struct Table {
     /// The last one takes what changes; those before are full and wait to be sealed.
     heads: Vec<Head>,
     parts: Arc<Vec<Part>>,
+    records: Arc<Records>,
     /// Whether merging has fallen behind.
     merges_behind: bool,
     /// Bytes of all but the heads, when it last changed by more than a few.
@@ -94,6 +104,7 @@ pub(crate) struct Table {
     /// What is due but not swept, counted up to where it was last asked for.
     due: Mutex<Due>,
     pub(crate) tombstones: Tombstones,
+    pub(crate) sides: Sides,
     pub(crate) revision: Revision,
 }
 
@@ -142,6 +153,7 @@ impl Table {
             // Place 0 is none.
             heads: vec![Head::new(1)],
             parts: Arc::default(),
+            records: Arc::default(),
             merges_behind: false,
             settled_bytes: 0,
             uuids: Uuids::default(),
@@ -150,6 +162,7 @@ impl Table {
             tally: Tally::default(),
             due: Mutex::new(Due { until: Timestamp::MIN, tally: Tally::default() }),
             tombstones: Tombstones::default(),
+            sides: Sides::default(),
             revision: Revision::default(),
         }
     }
@@ -163,7 +176,11 @@ impl Table {
     pub(crate) fn row(&self, id: JobId) -> Option<Row> {
         Some(match self.find(id)?.1 {
             At::Head(head) => self.heads.get(head)?.rows.get(id)?.clone(),
-            At::Part(part, row) => self.parts.get(part)?.segment.row(row),
+            At::Part(part, row) => {
+                let part = self.parts.get(part)?;
+                let job = self.records.job(part.id, row, || part.segment.job(row));
+                part.segment.row(row, job)
+            }
         })
     }
 
@@ -171,9 +188,10 @@ impl Table {
     pub(crate) fn put(&mut self, row: Row) {
         let id = row.job.uuid;
         let active = self.active();
-        let before = self.take(id);
+        let (before, place) = self.take(id);
+        self.sides.changed(before.as_deref(), Some(&row.job));
         self.tally_in(&row.job);
-        match before {
+        match place {
             Some(place) if place != active => self.uuids.replace(id, place, active),
             Some(_) => {}
             None => {
@@ -191,15 +209,21 @@ impl Table {
 
     /// Takes the job out, and says whether it was there.
     pub(crate) fn remove(&mut self, id: JobId) -> bool {
-        let Some(place) = self.take(id) else { return false };
+        let (before, Some(place)) = self.take(id) else { return false };
+        self.sides.changed(before.as_deref(), None);
         self.uuids.remove(id, place);
         self.len -= 1;
         true
     }
 
     /// Puts in a segment of jobs none of which may be there yet; returns the first that is, and
-    /// then nothing has changed.
-    pub(crate) fn add_segment(&mut self, segment: Segment) -> Result<(), JobId> {
+    /// then nothing has changed. `beside` are those of its jobs that [concern](Sides::concern) what is
+    /// kept beside the rows; which parents have unsettled children is not asked.
+    pub(crate) fn add_segment(
+        &mut self,
+        segment: Segment,
+        beside: &[Arc<Job>],
+    ) -> Result<(), JobId> {
         let rows = || (0..segment.len()).filter_map(|row| RowId::try_from(row).ok());
         if let Some(row) = rows().find(|row| self.find(segment.uuid(*row)).is_some()) {
             return Err(segment.uuid(row));
@@ -212,6 +236,7 @@ impl Table {
                 self.due.get_mut().tally.add(&segment.kind(row), segment.state(row));
             }
         }
+        beside.iter().for_each(|job| self.sides.changed(None, Some(job)));
         self.len += segment.len();
         let mut part = Part::of(segment);
         part.id = place;
@@ -225,6 +250,7 @@ impl Table {
         Snapshot {
             heads: self.heads.iter().map(|head| Arc::clone(&head.rows)).collect(),
             parts: Arc::clone(&self.parts),
+            records: Arc::clone(&self.records),
             revision: self.revision,
             horizon,
         }
@@ -376,23 +402,34 @@ impl Table {
         }
     }
 
-    /// Takes the job's row out of where it stands, and returns what the uuid table says of it.
-    fn take(&mut self, id: JobId) -> Option<PlaceId> {
-        let (place, at) = self.find(id)?;
+    /// Takes the job's row out of where it stands, and returns what the uuid table says of it; and the
+    /// job, if it concerns what is kept beside the rows.
+    fn take(&mut self, id: JobId) -> (Option<Arc<Job>>, Option<PlaceId>) {
+        let Some((place, at)) = self.find(id) else { return (None, None) };
+        (self.take_from(at, id), Some(place))
+    }
+
+    fn take_from(&mut self, at: At, id: JobId) -> Option<Arc<Job>> {
         match at {
             At::Head(at) => {
                 let row = self.heads.get_mut(at)?.remove(id)?;
                 self.tally_out(&row.job.kind, row.job.state(), row.job.expire_time());
+                Some(row.job)
             }
             At::Part(at, row) => {
                 let part = Arc::make_mut(&mut self.parts).get_mut(at)?;
+                // Making a job anew takes longer than all the rest, and few concern anything.
+                let concerns = Sides::concern(|field| part.segment.is_set(field, row))
+                    || self.sides.families.is_parent(id);
+                let before =
+                    concerns.then(|| self.records.job(part.id, row, || part.segment.job(row)));
                 let (kind, state) = (part.segment.kind(row), part.segment.state(row));
                 let expire_time = part.segment.expire_time(row);
                 part.kill(row);
                 self.tally_out(&kind, state, expire_time);
+                before
             }
         }
-        Some(place)
     }
 
     fn tally_in(&mut self, job: &Job) {

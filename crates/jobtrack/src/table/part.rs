@@ -82,6 +82,14 @@ impl Part {
         self.segment.find(id).filter(|row| self.is_alive(*row))
     }
 
+    /// Sets how often jobs were [claimed](Segment::set_claims), while nobody else holds the segment.
+    pub(super) fn set_claims(&mut self, of: &dyn Fn(u64, JobId) -> Option<(u32, u32)>) {
+        if let Some(segment) = Arc::get_mut(&mut self.segment) {
+            segment.set_claims(of);
+            self.segment_bytes = segment.bytes();
+        }
+    }
+
     /// Marks a living row as dead.
     pub(crate) fn kill(&mut self, row: RowId) {
         let alive = Arc::make_mut(&mut self.alive);

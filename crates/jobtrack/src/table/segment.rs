@@ -9,6 +9,7 @@
 
 use std::num::NonZeroI64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::codes::{Codes, RowId};
 use super::column::{Column, count};
@@ -121,6 +122,16 @@ impl Segment {
         self.time(&Field::ExpireTime, row)
     }
 
+    /// Whether this row has a value of this field.
+    pub(crate) fn is_set(&self, field: &Field, row: RowId) -> bool {
+        self.has_any(field) && self.column(field).is_some_and(|column| column.code(row) > 0)
+    }
+
+    /// Whether any row has a value of this field.
+    pub(crate) fn has_any(&self, field: &Field) -> bool {
+        self.column(field).is_some_and(|column| column.set() > 0)
+    }
+
     /// This row's revision and uuid.
     pub(crate) fn revision(&self, row: RowId) -> Revision {
         let key = self.fixed(&Field::Revision).number(row).unwrap_or(0);
@@ -135,9 +146,9 @@ impl Segment {
         self.text(&Field::Kind, row, &mut String::new())
     }
 
-    /// The row as it was put in.
-    pub(crate) fn row(&self, row: RowId) -> Row {
-        Row { job: Arc::new(self.job(row)), key: self.keys.get(row), stored: self.stored.get(row) }
+    /// The row as it was put in, with its job as [`job`](Segment::job) has made it.
+    pub(crate) fn row(&self, row: RowId, job: Arc<Job>) -> Row {
+        Row { job, key: self.keys.get(row), stored: self.stored.get(row) }
     }
 
     /// The job of this row.
@@ -157,10 +168,7 @@ impl Segment {
             create_time: self.set_time(&Field::CreateTime, row),
             update_time: self.set_time(&Field::UpdateTime, row),
             retention: Retention {
-                span: match self.value(&Field::Retention, row) {
-                    Some(ValueRef::Span(span)) => span,
-                    _ => std::time::Duration::ZERO,
-                },
+                span: self.span(&Field::Retention, row).unwrap_or_default(),
                 from: self.time(&Field::RetainedFrom, row),
             },
             deadline: self.time(&Field::Deadline, row),
@@ -178,11 +186,39 @@ impl Segment {
                 cancel: self.flag(&Field::AllowsCancel, row),
             },
             cooperative: self.flag(&Field::Cooperative, row),
-            lease: self.lease(row, text),
+            lease: self.lease(row, text).map(Box::new),
+            claims: self.count_in(&Field::Claims, row),
+            losses: self.count_in(&Field::Losses, row),
             payload_bytes: self.unsigned(&Field::PayloadBytes, row),
             result_bytes: self.unsigned(&Field::ResultBytes, row),
             idempotency_key: self.fixed(&Field::IdempotencyKey).text(row, text).map(str::to_owned),
             revision: self.revision(row),
+        }
+    }
+
+    /// Sets how often its jobs were claimed, and lost: `of` knows that by the key of a row's record and
+    /// its uuid. For opening alone, which learns this last.
+    pub(super) fn set_claims(&mut self, of: &dyn Fn(u64, JobId) -> Option<(u32, u32)>) {
+        let rows = (0..self.len()).filter_map(|row| RowId::try_from(row).ok());
+        let counts: Vec<(RowId, u32, u32)> = rows
+            .filter_map(|row| {
+                let (claims, losses) = of(self.keys.get(row), self.uuid(row))?;
+                Some((row, claims, losses))
+            })
+            .collect();
+        if counts.is_empty() {
+            return;
+        }
+        let value =
+            |row: RowId, count: u32| (count > 0).then(|| (row, ValueRef::Integer(count.into())));
+        let claims = counts.iter().filter_map(|(row, claims, _)| value(*row, *claims)).collect();
+        let losses = counts.iter().filter_map(|(row, _, losses)| value(*row, *losses)).collect();
+        let lists: [(Field, Vec<_>); 2] = [(Field::Claims, claims), (Field::Losses, losses)];
+        for (field, set) in lists {
+            if let Some(index) = field.index() {
+                let column = Column::build(field.field_type(), self.len(), &set, None);
+                self.columns[index] = Arc::new(column);
+            }
         }
     }
 
@@ -246,6 +282,19 @@ impl Segment {
             ValueRef::Integer(number) => u64::try_from(number).ok(),
             _ => None,
         }
+    }
+
+    fn span(&self, field: &Field, row: RowId) -> Option<Duration> {
+        match self.value(field, row)? {
+            ValueRef::Span(span) => Some(span),
+            _ => None,
+        }
+    }
+
+    /// A count that is not set where it is zero.
+    fn count_in(&self, field: &Field, row: RowId) -> u32 {
+        let count = self.unsigned(field, row).map(u32::try_from);
+        count.and_then(Result::ok).unwrap_or(0)
     }
 
     fn code_of(&self, row: RowId) -> i64 {
@@ -331,6 +380,8 @@ impl Segment {
         Some(Lease {
             holder: self.fixed(&Field::LeaseHolder).text(row, text)?.to_owned(),
             token: self.unsigned(&Field::LeaseToken, row)?,
+            since: self.time(&Field::LeaseSince, row),
+            term: self.span(&Field::LeaseTerm, row),
             until: self.set_time(&Field::LeaseUntil, row),
         })
     }

@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::codes::RowId;
 use super::part::Part;
+use super::records::Records;
 use super::rows::Rows;
 use crate::job::{Job, JobId, Revision};
 use crate::timestamp::Timestamp;
@@ -14,11 +16,19 @@ use crate::timestamp::Timestamp;
 pub(crate) struct Snapshot {
     pub(crate) heads: Vec<Arc<Rows>>,
     pub(crate) parts: Arc<Vec<Part>>,
+    pub(super) records: Arc<Records>,
     pub(crate) revision: Revision,
     pub(crate) horizon: Timestamp,
 }
 
 impl Snapshot {
+    /// The job of a row of the segment at this index, put together in `text` unless it was made
+    /// lately.
+    pub(crate) fn job(&self, part: usize, row: RowId, text: &mut String) -> Option<Arc<Job>> {
+        let part = self.parts.get(part)?;
+        Some(self.records.job(part.id, row, || part.segment.job_by(row, text)))
+    }
+
     /// The jobs after this one in order of uuid, or all of them; expired ones left out. It makes
     /// every job anew that stands in a segment, so it is for those who need them all.
     pub(crate) fn jobs_after(&self, after: Option<JobId>) -> impl Iterator<Item = Arc<Job>> + '_ {
@@ -55,7 +65,7 @@ impl Snapshot {
 
 enum Found<'a> {
     Head((JobId, Arc<Job>)),
-    Part(JobId, &'a Part, super::RowId),
+    Part(JobId, &'a Part, RowId),
 }
 
 impl Found<'_> {

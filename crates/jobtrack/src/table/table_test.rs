@@ -6,10 +6,30 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::{Job, JobId, State};
+use crate::job::{Job, JobId, Lease, State};
 use crate::query::random_jobs::{job, time};
 
+/// The jobs, and what is kept beside them, which is told of every change whatever that concerns.
+#[derive(Default)]
+struct Judge {
+    jobs: Model,
+    sides: Sides,
+}
+
 type Model = BTreeMap<JobId, Arc<Job>>;
+
+impl Judge {
+    fn put(&mut self, job: Arc<Job>) {
+        let before = self.jobs.insert(job.uuid, Arc::clone(&job));
+        self.sides.changed(before.as_deref(), Some(&job));
+    }
+
+    fn remove(&mut self, id: JobId) -> bool {
+        let before = self.jobs.remove(&id);
+        self.sides.changed(before.as_deref(), None);
+        before.is_some()
+    }
+}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -51,8 +71,26 @@ fn id(n: u8) -> JobId {
     JobId::from_uuid(uuid::Uuid::from_u128(u128::from(n.wrapping_mul(151)) << 64 | 7))
 }
 
+/// A job of this id; some are held, have a deadline, a key or a parent among the others.
 fn with_id(job: Job, n: u8) -> Arc<Job> {
-    Arc::new(Job { uuid: id(n), ..job })
+    let number = job.revision.number;
+    let is_live = !job.state().is_terminal();
+    let has = |one_in: u64| number.is_multiple_of(one_in);
+    let lease = job.lease.clone().filter(|_| is_live && has(2)).map(|lease| {
+        let term = has(3).then_some(std::time::Duration::from_secs(number % 100));
+        Box::new(Lease { since: term.map(|_| job.update_time), term, ..*lease })
+    });
+    let claims = if lease.is_some() || has(5) { n.into() } else { 0 };
+    Arc::new(Job {
+        uuid: id(n),
+        lease,
+        claims,
+        losses: claims / 2,
+        deadline: has(4).then_some(job.update_time),
+        idempotency_key: has(3).then(|| format!("key {}", number % 7)),
+        parent: job.parent.map(|parent| id(parent.as_bytes()[15] % 64)),
+        ..job
+    })
 }
 
 fn row(job: &Arc<Job>) -> Row {
@@ -65,7 +103,9 @@ fn visible(model: &Model, horizon: Timestamp) -> Vec<Arc<Job>> {
 }
 
 /// Everything that can be asked of the table, asked of the model as well.
-fn check(table: &Table, model: &Model, horizon: Timestamp) -> Result<(), TestCaseError> {
+fn check(table: &Table, judge: &Judge, horizon: Timestamp) -> Result<(), TestCaseError> {
+    let model = &judge.jobs;
+    check_sides(table, judge)?;
     prop_assert_eq!(table.len(), model.len());
     for n in 0..=u8::MAX {
         let found = table.row(id(n));
@@ -105,6 +145,32 @@ fn check(table: &Table, model: &Model, horizon: Timestamp) -> Result<(), TestCas
     Ok(())
 }
 
+/// What is kept beside the rows. Which children have followed is not: a whole segment is put in as at
+/// opening, which asks that of every parent.
+fn check_sides(table: &Table, judge: &Judge) -> Result<(), TestCaseError> {
+    let (own, plain) = (&table.sides, &judge.sides);
+    let due = |sides: &Sides| sides.timers.due(Timestamp::MAX).collect::<Vec<_>>();
+    prop_assert_eq!(due(own), due(plain));
+    prop_assert_eq!(own.timers.held(), plain.timers.held());
+    for key in judge.jobs.values().filter_map(|job| IdempotencyKey::of(job)) {
+        prop_assert_eq!(own.keys.get(&key), plain.keys.get(&key));
+    }
+    prop_assert_eq!(own.keys.len(), plain.keys.len());
+    for n in 0..=u8::MAX {
+        let parent = id(n);
+        prop_assert_eq!(own.families.counts(parent), plain.families.counts(parent));
+        let children = own.families.children(parent, None).collect::<Vec<_>>();
+        let is_child = |job: &&Arc<Job>| job.parent == Some(parent);
+        let expected = judge.jobs.values().filter(is_child).map(|job| job.uuid);
+        prop_assert_eq!(children, expected.collect::<Vec<_>>());
+    }
+    let mut leased = table.leased();
+    leased.sort();
+    let expected = judge.jobs.values().filter(|job| job.lease.is_some()).map(|job| job.uuid);
+    prop_assert_eq!(leased, expected.collect::<Vec<_>>());
+    Ok(())
+}
+
 fn check_counts(table: &Table, model: &Model, horizon: Timestamp) -> Result<(), TestCaseError> {
     let counts = table.counts(horizon);
     let living = visible(model, horizon);
@@ -137,7 +203,7 @@ proptest! {
         horizon in time(),
     ) {
         let mut table = Table::shaped(shape);
-        let mut model = Model::new();
+        let mut judge = Judge::default();
         let mut work: [Option<Work>; 2] = [None, None];
         let mut held = Vec::new();
         for (n, step) in steps.into_iter().enumerate() {
@@ -145,10 +211,10 @@ proptest! {
                 Step::Put(id, job) => {
                     let job = with_id(*job, id);
                     table.put(row(&job));
-                    model.insert(job.uuid, job);
+                    judge.put(job);
                 }
                 Step::Remove(n) => {
-                    prop_assert_eq!(table.remove(id(n)), model.remove(&id(n)).is_some());
+                    prop_assert_eq!(table.remove(id(n)), judge.remove(id(n)));
                 }
                 Step::Load(first, jobs) => {
                     // Segments are of jobs that have ended, or of those that have not.
@@ -161,11 +227,15 @@ proptest! {
                         .map(|job| row(&job))
                         .collect();
                     rows.sort_by_key(|row| row.job.uuid);
-                    let taken = rows.iter().find(|row| model.contains_key(&row.job.uuid));
+                    let taken = rows.iter().find(|row| judge.jobs.contains_key(&row.job.uuid));
                     let expected = taken.map_or(Ok(()), |row| Err(row.job.uuid));
-                    prop_assert_eq!(table.add_segment(Segment::build(&rows)), expected);
+                    let concerns =
+                        |job: &Arc<Job>| Sides::concern(|field| field.value(job).is_some());
+                    let beside = rows.iter().map(|row| Arc::clone(&row.job)).filter(concerns);
+                    let added = table.add_segment(Segment::build(&rows), &beside.collect::<Vec<_>>());
+                    prop_assert_eq!(added, expected);
                     if expected.is_ok() {
-                        model.extend(rows.into_iter().map(|row| (row.job.uuid, row.job)));
+                        rows.into_iter().for_each(|row| judge.put(row.job));
                     }
                 }
                 Step::Rest => table.rest(),
@@ -185,14 +255,14 @@ proptest! {
                     let work = work[usize::from(merge)].take();
                     work.into_iter().for_each(|work| drop(table.publish(work)));
                 }
-                Step::Count(horizon) => check_counts(&table, &model, horizon)?,
-                Step::Hold(horizon) => held.push((table.snapshot(horizon), model.clone())),
+                Step::Count(horizon) => check_counts(&table, &judge.jobs, horizon)?,
+                Step::Hold(horizon) => held.push((table.snapshot(horizon), judge.jobs.clone())),
             }
             if n % 32 == 0 {
-                check(&table, &model, horizon)?;
+                check(&table, &judge, horizon)?;
             }
         }
-        check(&table, &model, horizon)?;
+        check(&table, &judge, horizon)?;
         work.into_iter().flatten().for_each(|work| drop(table.publish(work)));
         table.rest();
         let mut left = 1_000;
@@ -202,10 +272,43 @@ proptest! {
             prop_assert!(left > 0, "work never ends");
         }
         prop_assert!(!table.seals_behind() && !table.merges_behind());
-        check(&table, &model, horizon)?;
+        check(&table, &judge, horizon)?;
         for (snapshot, model) in held {
             let seen: Vec<_> = snapshot.jobs_after(None).collect();
             prop_assert_eq!(seen, visible(&model, snapshot.horizon));
+        }
+    }
+
+    /// How often jobs were claimed is learned when all are in.
+    #[test]
+    fn claims_are_set_wherever_a_job_stands(
+        jobs in proptest::collection::vec((any::<u8>(), job()), 1..60),
+        of in proptest::collection::vec(any::<Option<(u8, u8)>>(), 256),
+        sealed in any::<bool>(),
+    ) {
+        // As the records of jobs are read: without.
+        let unclaimed = |job: Arc<Job>| Arc::new(Job { claims: 0, losses: 0, ..Job::clone(&job) });
+        let jobs = jobs.into_iter().map(|(n, job)| (id(n), unclaimed(with_id(job, n))));
+        let jobs: Model = jobs.collect();
+        let mut table = Table::shaped(Shape { head_rows: 8, fan: 3, segment_rows: 20 });
+        for (job, key) in jobs.values().zip(0..) {
+            table.put(Row { job: Arc::clone(job), key, stored: 1 });
+        }
+        while let Some(work) = table.next_seal().filter(|_| sealed) {
+            table.publish(work);
+        }
+        let counts = |key: u64| {
+            let (claims, losses) = (*of.get(usize::try_from(key).ok()?)?)?;
+            Some((u32::from(claims), u32::from(losses)))
+        };
+        table.set_claims(&|key, id| {
+            assert_eq!(jobs.keys().nth(usize::try_from(key).unwrap()), Some(&id));
+            counts(key)
+        });
+        for (job, key) in jobs.values().zip(0..) {
+            let (claims, losses) = counts(key).unwrap_or((0, 0));
+            let expected = Job { claims, losses, ..Job::clone(job) };
+            prop_assert_eq!(&*table.row(job.uuid).unwrap().job, &expected);
         }
     }
 
@@ -218,7 +321,7 @@ proptest! {
         let jobs: Model = jobs.into_iter().map(|(n, job)| (id(n), with_id(job, n))).collect();
         let rows: Vec<Row> = jobs.values().map(row).collect();
         let same = |segment: &Segment| {
-            let own = (0..).take(segment.len()).map(|at| segment.row(at));
+            let own = (0..).take(segment.len()).map(|at| segment.row(at, Arc::new(segment.job(at))));
             let own: Vec<_> = own.map(|row| (row.job, row.key, row.stored)).collect();
             let put = rows.iter().map(|row| (Arc::clone(&row.job), row.key, row.stored));
             assert_eq!(own, put.collect::<Vec<_>>());

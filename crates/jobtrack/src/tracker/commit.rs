@@ -3,12 +3,14 @@
 use uuid::Uuid;
 
 use super::group::{Answers, Group, NextKeys, Published, head_expected, head_write};
+use super::shortlist::Shortlists;
 use super::ticket::Entry;
 use super::{Applied, Found, Inner, Maintained, View, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Batch, CommitError, Durability, Head};
 use crate::table::Table;
 use crate::timestamp::Timestamp;
+use crate::watch::After;
 
 /// Each commit sweeps at least so many jobs if they are due, and at least twice what it decides: so
 /// sweeping keeps pace with whatever load there is.
@@ -18,6 +20,7 @@ const SWEEP_AT_LEAST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Driver {
     keys: NextKeys,
+    shortlists: Shortlists,
     status: Status,
     /// The id of the batch that opened the store, and how many there were since.
     first_batch: Uuid,
@@ -91,7 +94,10 @@ impl Inner {
         let now = self.time.now();
         let tombstones = &view.table.tombstones;
         let tombstones_due = tombstones.due(now, self.options.tombstones.at_most).next();
-        maintained.more = tombstones_due.is_some() || view.table.has_due(now);
+        maintained.more = tombstones_due.is_some()
+            || view.table.has_due(now)
+            || view.table.sides.timers.due(now).next().is_some()
+            || view.table.sides.families.unsettled().next().is_some();
         Ok(maintained)
     }
 
@@ -161,6 +167,7 @@ impl Inner {
     }
 
     pub(super) fn close(&self) -> Result<()> {
+        self.flush();
         let mut driver = self.driver.lock();
         match &driver.status {
             Status::Closed => return Ok(()),
@@ -191,7 +198,9 @@ impl Inner {
         let revision = view.table.revision;
         let clock = self.time.clock();
         let id = driver.next_batch_id();
-        let mut group = Group::new(&view, &self.options, clock, now, driver.keys, id);
+        let (keys, shortlists) = (driver.keys, &mut driver.shortlists);
+        let (options, overlay) = (&self.options, &self.overlay);
+        let mut group = Group::new(&view, options, clock, now, keys, id, shortlists, overlay);
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);
@@ -207,6 +216,7 @@ impl Inner {
         let prepared = match group.prepare() {
             Ok(prepared) => prepared,
             Err((error, slots)) => {
+                driver.shortlists.clear();
                 let answers = slots.into_iter().map(|slot| (slot, Err(error.clone()))).collect();
                 return (answers, Err(error));
             }
@@ -214,28 +224,44 @@ impl Inner {
         drop(view);
         let plan = prepared.plan;
         if nothing_to_store {
+            if !plan.looked_at.is_empty() {
+                plan.note_looked_at(&mut self.view.write().table);
+            }
             return (plan.without_commit(revision), Ok(Maintained::default()));
         }
         match self.store_batch(driver, &prepared.batch, durability) {
-            Err(error) => (plan.failed(&error, revision), Err(error)),
+            Err(error) => {
+                driver.shortlists.clear();
+                (plan.failed(&error, revision), Err(error))
+            }
             Ok(number) => {
                 driver.keys = plan.keys;
                 let swept_until = plan.swept_until;
                 let maintained = Maintained {
                     expired: plan.swept,
+                    lapsed: plan.lapsed,
+                    followed: plan.followed,
                     tombstones: plan.forgotten_tombstones(),
                     more: false,
                 };
                 let mut view = self.view.write();
                 view.stored(durability, now.engine, swept_until);
-                let published = plan.publish(&mut view.table, number);
+                let published = plan.publish(&mut view.table, number, &self.overlay);
                 let Published { answers, ended, transitions } = published;
                 let revision = view.table.revision;
                 drop(view);
+                if !driver.shortlists.is_empty() {
+                    for transition in &transitions {
+                        if let After::Job(job) = &transition.after {
+                            driver.shortlists.changed(job.uuid, Some(job));
+                        }
+                    }
+                }
                 self.history.add(revision, now.engine, transitions);
                 if !self.waiters.is_empty() {
                     for job in ended {
-                        self.waiters.tell(&Found { job, revision, horizon: now.engine });
+                        let (horizon, unflushed) = (now.engine, None);
+                        self.waiters.tell(&Found { job, revision, horizon, unflushed });
                     }
                 }
                 (answers, Ok(maintained))
@@ -307,7 +333,8 @@ impl View {
 impl Driver {
     /// The driver of a store that is open by now; `first_batch` is the id of the batch that did it.
     pub(super) fn new(keys: NextKeys, first_batch: Uuid) -> Self {
-        Driver { keys, status: Status::Open, first_batch, batches: 0 }
+        let (shortlists, status) = (Shortlists::default(), Status::Open);
+        Driver { keys, shortlists, status, first_batch, batches: 0 }
     }
 
     /// An id that no batch has had. Drawn from the first one, which is random, since asking the

@@ -1,22 +1,32 @@
 //! One commit in the making: commands decided in turn, what is due swept, and the batch of it all.
 
+mod claim;
+mod family;
+mod keys;
+mod upkeep;
+
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use self::keys::key_taken;
+use super::progress::{self, Overlay};
+use super::shortlist::Shortlists;
 use super::ticket::{Entry, Slot};
 use super::{Applied, Options, View};
 use crate::clock::Clock;
-use crate::command::{Change, Command};
+use crate::command::{Change, Command, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Gone, Job, JobId, Revision};
-use crate::lifecycle::{self, Asked, Moment, Outcome};
+use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
 use crate::store::{
-    Batch, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Tombstone,
-    Write, encode_forgotten, encode_head, encode_job, encode_tombstone,
+    Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space,
+    Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
+    encode_tombstone,
 };
-use crate::table::{Row, Table};
+use crate::table::{IdempotencyKey, Row, Table};
 use crate::timestamp::Timestamp;
 use crate::watch::{After, Transition};
 
@@ -35,6 +45,9 @@ pub(super) struct Group<'a> {
     table: &'a Table,
     options: &'a Options,
     clock: &'a dyn Clock,
+    shortlists: &'a mut Shortlists,
+    /// Progress that was reported ahead of the store.
+    overlay: &'a Overlay,
     now: Moment,
     format: u32,
     epoch: u64,
@@ -51,8 +64,19 @@ struct Touched {
     key: u64,
     /// The number of the commit that wrote the record before; None for a new job.
     stored: Option<u64>,
+    /// What the store has of its claims.
+    claims: Option<Claims>,
     /// Its place among those made; None if it is gone.
     now: Option<usize>,
+}
+
+/// Where a job's record stands, and what stood there before.
+struct Place {
+    key: u64,
+    /// As of what the group touched.
+    stored: Option<u64>,
+    /// As those who watch know it: without progress that was reported ahead of the store.
+    before: Option<Version>,
 }
 
 /// One transition of one job, before the commit has its number.
@@ -80,6 +104,8 @@ enum Decided {
     Unchanged(Arc<Job>, RestsOn),
     /// A job that the group made.
     Made(usize),
+    /// The creation had been made before.
+    Repeat(Box<Decided>),
     /// A job that the group took away, as it last stood.
     Gone(Arc<Job>),
 }
@@ -109,10 +135,22 @@ pub(super) struct Plan {
     /// Whether a job went without a tombstone.
     lost_one: bool,
     forgotten_tombstones: Vec<(u64, JobId)>,
+    /// The keys that jobs of this group have, or (None) had.
+    keys_taken: HashMap<IdempotencyKey, Option<JobId>>,
     decided: Vec<(Arc<Slot>, Decided)>,
     /// The latest expiry among the jobs swept.
     pub(super) swept_until: Option<Timestamp>,
     pub(super) swept: usize,
+    /// Jobs whose lease or deadline had run out.
+    pub(super) lapsed: usize,
+    /// Children that followed a change of their parent.
+    pub(super) followed: usize,
+    /// Parents whose children were looked at, up to which one; None is all of them.
+    pub(super) looked_at: Vec<(JobId, Option<JobId>)>,
+    /// The latest report of progress that each job was found with.
+    overlaid: RefCell<HashMap<JobId, u64>>,
+    /// How many children a job has by now, of parents of what the group touched.
+    children: HashMap<JobId, Children>,
 }
 
 impl<'a> Group<'a> {
@@ -123,6 +161,8 @@ impl<'a> Group<'a> {
         now: Moment,
         keys: NextKeys,
         batch_id: Uuid,
+        shortlists: &'a mut Shortlists,
+        overlay: &'a Overlay,
     ) -> Self {
         let plan = Plan {
             keys,
@@ -132,14 +172,22 @@ impl<'a> Group<'a> {
             buried: Vec::new(),
             lost_one: false,
             forgotten_tombstones: Vec::new(),
+            keys_taken: HashMap::new(),
             decided: Vec::new(),
             swept_until: None,
             swept: 0,
+            lapsed: 0,
+            followed: 0,
+            looked_at: Vec::new(),
+            overlaid: RefCell::default(),
+            children: HashMap::new(),
         };
         Group {
             table: &view.table,
             options,
             clock,
+            shortlists,
+            overlay,
             now,
             format: view.format,
             epoch: view.table.revision.epoch,
@@ -152,21 +200,29 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Takes up to `budget` jobs and as many tombstones whose time is up.
+    /// Takes up to `budget` jobs and as many tombstones whose time is up, and as many jobs whose
+    /// lease or deadline has run out.
     pub(super) fn sweep(&mut self, budget: usize) {
         let table = self.table;
         let due = table.tombstones.due(self.now.engine, self.options.tombstones.at_most);
         self.plan.forgotten_tombstones.extend(due.take(budget));
         // Mostly nothing is, and that is quickly found out.
-        if !table.has_due(self.now.engine) {
-            return;
-        }
-        for row in table.due(self.now.engine).take(budget) {
-            let job = &row.job;
-            self.plan.swept_until = self.plan.swept_until.max(job.expire_time());
+        let has_due = table.has_due(self.now.engine);
+        let expired = has_due.then(|| table.due(self.now.engine)).into_iter().flatten();
+        // A parent stays until its children have followed its end.
+        let is_free = |row: &Row| !table.sides.families.is_unsettled(row.job.uuid);
+        for row in expired.filter(is_free).take(budget) {
+            self.plan.swept_until = self.plan.swept_until.max(row.job.expire_time());
             self.plan.swept += 1;
-            self.bury(job, row.key, Some(row.stored), false);
+            let job = Arc::clone(&row.job);
+            self.bury(&job, Place::of(row), false);
         }
+        for id in table.sides.timers.due(self.now.engine).take(budget) {
+            if let Ok((job, place)) = self.find(id) {
+                self.lapse(&job, place);
+            }
+        }
+        self.follow(budget);
     }
 
     /// Decides one command.
@@ -177,19 +233,35 @@ impl<'a> Group<'a> {
                 let id = new.uuid.unwrap_or_else(|| JobId::from_uuid(self.clock.new_id()));
                 let retention = self.options.retention;
                 let now = self.now;
-                self.add(id, || Ok(lifecycle::create(new, id, retention, now)))
+                let (scope, key) = (new.scope.as_ref(), new.idempotency_key.as_deref());
+                let key = IdempotencyKey::new(scope, key);
+                match key.and_then(|key| self.of_key(&key)) {
+                    Some(first) => self.repeat(&first, new, *durability),
+                    None => {
+                        let check = |parent: &Job| lifecycle::check_parent(parent);
+                        match self.check_family(new.parent, check) {
+                            Err(error) => Decided::Refused(error, RestsOn::Group),
+                            Ok(()) => {
+                                self.add(id, || Ok(lifecycle::create(new, id, retention, now)))
+                            }
+                        }
+                    }
+                }
             }
             Change::Import(parts) => {
-                let now = self.now;
-                self.add(parts.uuid, || lifecycle::import(parts, now))
+                let (now, leases) = (self.now, &self.options.leases);
+                match self.check_family(parts.parent, |_| Ok(())) {
+                    Err(error) => Decided::Refused(error, RestsOn::Group),
+                    Ok(()) => self.add(parts.uuid, || lifecycle::import(parts, leases, now)),
+                }
             }
-            Change::Update(id, update) => {
-                let Command { actor: by, reason, .. } = &entry.command;
-                let asked = Asked { by, reason, message_bytes: self.options.limits.message };
-                self.update(*id, &entry.command, |job, now| {
-                    lifecycle::decide(job, update, asked, now)
-                })
-            }
+            Change::Update(id, update) => self.update(*id, &entry.command, update),
+            Change::Claim(claim) => self.claim(&entry.command, claim),
+        };
+        let durability = match change {
+            // Two workers would otherwise be given the same token, one before a crash and one after.
+            Change::Claim(_) | Change::Update(_, Update::Claim(_)) => &Durability::Synced,
+            _ => durability,
         };
         // Who hears that what was asked is so already may rely on it like any other.
         if !matches!(decided, Decided::Refused(..)) {
@@ -217,9 +289,15 @@ impl<'a> Group<'a> {
         match make() {
             Err(error) => Decided::Refused(error, RestsOn::Table),
             Ok(job) => {
-                let (key, stored, before) = self.place_for(id);
+                // Of a job that is imported; another would have been found before.
+                let key = IdempotencyKey::of(&job);
+                if let Some(first) = key.and_then(|key| self.of_key(&key)) {
+                    let rests_on = self.rests_on(first.uuid);
+                    return Decided::Refused(key_taken(&first, "uuid"), rests_on);
+                }
+                let place = self.place_for(id);
                 self.created += 1;
-                self.make(key, stored, before, job)
+                self.make(place, job)
             }
         }
     }
@@ -238,8 +316,20 @@ impl<'a> Group<'a> {
         .with_field("limits.memory"))
     }
 
+    /// Answers with a job as it stands.
+    fn unchanged(&self, job: &Arc<Job>, durability: Durability) -> Decided {
+        match self.plan.touched.get(&job.uuid).and_then(|touched| touched.now) {
+            Some(made) => Decided::Made(made),
+            // Who asks for more than the job has may lose it with this group's commit.
+            None if self.has_deferred && durability == Durability::Synced => {
+                Decided::Unchanged(Arc::clone(job), RestsOn::Group)
+            }
+            None => Decided::Unchanged(Arc::clone(job), RestsOn::Table),
+        }
+    }
+
     /// Where a new job's record goes: in place of one that nobody can see any more, or behind all.
-    fn place_for(&mut self, id: JobId) -> (u64, Option<u64>, Option<Version>) {
+    fn place_for(&mut self, id: JobId) -> Place {
         if let Some(touched) = self.plan.touched.get(&id) {
             if touched.now.is_some() {
                 self.removed += 1; // Made and expired within the group.
@@ -247,30 +337,33 @@ impl<'a> Group<'a> {
             if touched.stored.is_some() {
                 self.durability = Durability::Synced;
             }
-            return (touched.key, touched.stored, touched.now.map(Version::Made));
+            return touched.place();
         }
         if let Some(row) = self.table.row(id) {
             // That it is gone for good is a part of the answer.
             self.durability = Durability::Synced;
             self.removed += 1;
-            return (row.key, Some(row.stored), Some(Version::Stored(row.job)));
+            return Place::of(row);
         }
         let key = self.plan.keys.job;
         self.plan.keys.job += 1;
-        (key, None, None)
+        Place { key, stored: None, before: None }
     }
 
-    fn update(
-        &mut self,
-        id: JobId,
-        command: &Command,
-        decide: impl FnOnce(&Job, Moment) -> Result<Outcome>,
-    ) -> Decided {
-        let rests_on = self.rests_on(id);
-        let (job, key, stored) = match self.find(id) {
+    fn update(&mut self, id: JobId, command: &Command, update: &Update) -> Decided {
+        let mut rests_on = self.rests_on(id);
+        let (mut job, mut place) = match self.find(id) {
             Ok(found) => found,
             Err(error) => return Decided::Refused(error, rests_on),
         };
+        if lifecycle::lapses_at(&job).is_some_and(|at| at <= self.now.engine) {
+            self.lapse(&job, place);
+            rests_on = RestsOn::Group;
+            (job, place) = match self.find(id) {
+                Ok(found) => found,
+                Err(error) => return Decided::Refused(error, rests_on),
+            };
+        }
         if let Some(expected) = command.expected
             && (rests_on == RestsOn::Group || job.revision != expected)
         {
@@ -280,42 +373,53 @@ impl<'a> Group<'a> {
             );
             return Decided::Refused(error.with_job(id), rests_on);
         }
-        match decide(&job, self.now) {
+        match self.decide_upon(&job, command, update) {
             Err(error) => Decided::Refused(error, rests_on),
-            Ok(Outcome::Unchanged) => {
-                match self.plan.touched.get(&id).and_then(|touched| touched.now) {
-                    Some(made) => Decided::Made(made),
-                    // Who asks for more than the job has may lose it with this group's commit.
-                    None if self.has_deferred && command.durability == Durability::Synced => {
-                        Decided::Unchanged(job, RestsOn::Group)
-                    }
-                    None => Decided::Unchanged(job, RestsOn::Table),
-                }
-            }
-            Ok(Outcome::Changed(next)) => {
-                let before = self.version(job);
-                self.make(key, stored, Some(before), *next)
+            Ok(Outcome::Unchanged) => self.unchanged(&job, command.durability),
+            Ok(Outcome::Changed(next)) => self.make(place, *next),
+            Ok(Outcome::Forgotten) if self.is_unsettled(id) => {
+                let message = "its children have not followed its end yet; try again in a moment";
+                let error = Error::new(ErrorKind::StillLive, message).with_job(id);
+                Decided::Refused(error, rests_on)
             }
             Ok(Outcome::Forgotten) => {
-                self.bury(&job, key, stored, true);
+                self.bury(&job, place, true);
                 Decided::Gone(job)
             }
         }
+    }
+
+    fn decide_upon(&self, job: &Job, command: &Command, update: &Update) -> Result<Outcome> {
+        let holder = match update {
+            Update::Claim(hold) => Some(self.holder(hold)?),
+            _ => None,
+        };
+        let asked = Asked {
+            message_bytes: self.options.limits.message,
+            token: command.token,
+            forced: command.forced,
+            holder,
+            ..Asked::of(&command.actor, &command.reason)
+        };
+        let outcome = lifecycle::decide(job, update, asked, self.now)?;
+        let families = &self.options.families;
+        lifecycle::check_roll_up(job, update, self.children(job.uuid), families)?;
+        Ok(outcome)
     }
 
     fn rests_on(&self, id: JobId) -> RestsOn {
         if self.plan.touched.contains_key(&id) { RestsOn::Group } else { RestsOn::Table }
     }
 
-    /// The job as it stands in this group, with its key and the commit that wrote it.
-    fn find(&self, id: JobId) -> Result<(Arc<Job>, u64, Option<u64>)> {
+    /// The job as it stands in this group, and where that is.
+    fn find(&self, id: JobId) -> Result<(Arc<Job>, Place)> {
         if let Some(touched) = self.plan.touched.get(&id) {
             return match touched.now.and_then(|made| self.plan.made.get(made)) {
                 // With a retention of zero a job is gone as soon as it ends.
                 Some(job) if job.is_expired(self.now.engine) => {
                     Err(expired(job, self.options, self.now.engine))
                 }
-                Some(job) => Ok((Arc::new(job.clone()), touched.key, touched.stored)),
+                Some(job) => Ok((Arc::new(job.clone()), touched.place())),
                 None => Err(self.gone(id)),
             };
         }
@@ -323,7 +427,16 @@ impl<'a> Group<'a> {
             Some(row) if row.job.is_expired(self.now.engine) => {
                 Err(expired(&row.job, self.options, self.now.engine))
             }
-            Some(row) => Ok((Arc::clone(&row.job), row.key, Some(row.stored))),
+            Some(row) => {
+                let job = match self.overlay.get(id) {
+                    None => Arc::clone(&row.job),
+                    Some((progress, number)) => {
+                        self.plan.overlaid.borrow_mut().insert(id, number);
+                        progress::with(&row.job, progress)
+                    }
+                };
+                Ok((job, Place::of(row)))
+            }
             None => Err(self.gone(id)),
         }
     }
@@ -348,53 +461,107 @@ impl<'a> Group<'a> {
                 ErrorKind::AlreadyExists,
                 format!("the uuid is not free yet: {}", error.message()),
             )),
+            // Otherwise they would be taken for the new job's, and a family could be its own ancestor.
+            Err(_) if self.children(id).total() > 0 => {
+                let left = self.children(id).total();
+                Err(Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!(
+                        "the uuid is not free yet: {left} children of the job that had it are \
+                             still there"
+                    ),
+                ))
+            }
             Err(_) => Ok(()),
         }
     }
 
-    fn make(
-        &mut self,
-        key: u64,
-        stored: Option<u64>,
-        mut before: Option<Version>,
-        mut job: Job,
-    ) -> Decided {
+    fn make(&mut self, place: Place, mut job: Job) -> Decided {
         let id = job.uuid;
         // The number is the store's to give; it is set when the batch is committed.
-        job.revision = Revision { epoch: self.epoch, number: 0 };
+        // Until then it is after every other.
+        let number = self.table.revision.number.saturating_add(1);
+        job.revision = Revision { epoch: self.epoch, number };
+        if let Some(parent) = job.parent.filter(|_| job.state().is_terminal()) {
+            let parent = self.version(parent).and_then(|version| self.job_of(&version));
+            lifecycle::keep(&mut job, parent.as_deref());
+        }
+        let earlier = place.before.as_ref().and_then(|version| self.known(version));
+        let (old, old_state) = match earlier {
+            None => (None, None),
+            Some(job) => (job.parent, Some(job.state())),
+        };
+        let had_key = earlier.and_then(IdempotencyKey::of);
+        let claims = self.claims_before(id, earlier);
+        if old == job.parent {
+            self.count_child(old, old_state, Some(job.state()));
+        } else {
+            self.count_child(old, old_state, None);
+            self.count_child(job.parent, None, Some(job.state()));
+        }
+        let Place { key, stored, mut before } = place;
         let expired = before.as_ref().and_then(|version| self.expired_version(version));
         if let Some(gone) = expired {
             // The new job takes the place of one that nobody swept and that nobody can see.
             self.plan.steps.push(Step { before: before.take(), after: Next::Gone(gone) });
             self.plan.lost_one = true;
         }
+        self.take_key(had_key, IdempotencyKey::of(&job), id);
         let made = self.plan.made.len();
         self.plan.steps.push(Step { before, after: Next::Made(made) });
+        if !self.shortlists.is_empty() {
+            self.shortlists.changed(id, Some(&Arc::new(job.clone())));
+        }
         self.plan.made.push(job);
-        self.plan.touched.insert(id, Touched { key, stored, now: Some(made) });
+        self.plan.touched.insert(id, Touched { key, stored, claims, now: Some(made) });
         Decided::Made(made)
     }
 
-    /// What was found of a job, as those who watch are to be told of it: by its number if the group
-    /// made it.
-    fn version(&self, found: Arc<Job>) -> Version {
-        let touched = self.plan.touched.get(&found.uuid);
-        touched.and_then(|touched| touched.now).map_or(Version::Stored(found), Version::Made)
+    /// The job as it stands in this group, expired or not.
+    fn version(&self, id: JobId) -> Option<Version> {
+        match self.plan.touched.get(&id) {
+            Some(touched) => touched.now.map(Version::Made),
+            None => self.table.row(id).map(|row| Version::Stored(row.job)),
+        }
+    }
+
+    fn known<'v>(&'v self, version: &'v Version) -> Option<&'v Job> {
+        match version {
+            Version::Stored(job) => Some(job),
+            Version::Made(index) => self.plan.made.get(*index),
+        }
+    }
+
+    fn job_of(&self, version: &Version) -> Option<Arc<Job>> {
+        match version {
+            Version::Stored(job) => Some(Arc::clone(job)),
+            Version::Made(index) => self.plan.made.get(*index).cloned().map(Arc::new),
+        }
+    }
+
+    /// What the store has of a job's claims, before this group; `earlier` is the job as it was found.
+    fn claims_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Claims> {
+        match self.plan.touched.get(&id) {
+            Some(touched) => touched.claims,
+            None => earlier.and_then(Claims::of),
+        }
     }
 
     fn expired_version(&self, version: &Version) -> Option<Box<Gone>> {
-        let job = match version {
-            Version::Stored(job) => job,
-            Version::Made(index) => self.plan.made.get(*index)?,
-        };
+        let job = self.known(version)?;
         job.is_expired(self.now.engine).then(|| Box::new(Gone::expired(job)))
     }
 
-    fn bury(&mut self, job: &Arc<Job>, key: u64, stored: Option<u64>, was_deleted: bool) {
+    fn bury(&mut self, job: &Job, place: Place, was_deleted: bool) {
         let engine = self.now.engine;
         let gone = if was_deleted { Gone::deleted(job, engine) } else { Gone::expired(job) };
-        let before = Some(self.version(Arc::clone(job)));
+        let id = job.uuid;
+        let claims = self.claims_before(id, Some(job));
+        let Place { key, stored, before } = place;
+        self.take_key(IdempotencyKey::of(job), None, id);
+        self.count_child(job.parent, Some(job.state()), None);
         self.plan.steps.push(Step { before, after: Next::Gone(Box::new(gone.clone())) });
+        self.shortlists.changed(id, None);
         // The number is the store's to give.
         let revision = Revision { epoch: self.epoch, number: 0 };
         let tombstone = Tombstone { until: self.options.tombstones.until(&gone), gone, revision };
@@ -404,7 +571,7 @@ impl<'a> Group<'a> {
         {
             self.plan.forgotten_tombstones.push((before, job.uuid));
         }
-        self.plan.touched.insert(job.uuid, Touched { key, stored, now: None });
+        self.plan.touched.insert(id, Touched { key, stored, claims, now: None });
         self.removed += 1;
         if tombstone.until > engine {
             self.plan.buried.push((self.plan.keys.tombstone, tombstone));
@@ -433,7 +600,9 @@ impl<'a> Group<'a> {
         batch.expectations.push(head_expected(Some(self.table.revision.number)));
         for touched in self.plan.touched.values() {
             let key = touched.key.to_be_bytes().to_vec();
-            let value = match touched.now.and_then(|made| self.plan.made.get(made)) {
+            let now = touched.now.and_then(|made| self.plan.made.get(made));
+            batch.writes.extend(touched.write_of_claims(now)?);
+            let value = match now {
                 None if touched.stored.is_none() => continue, // Made and gone within the group.
                 None => None,
                 Some(job) => Some(encode_job(job)?),
@@ -489,6 +658,43 @@ impl<'a> Group<'a> {
     }
 }
 
+impl Place {
+    /// That of a job which the group has not touched.
+    fn of(row: Row) -> Place {
+        let Row { job, key, stored } = row;
+        Place { key, stored: Some(stored), before: Some(Version::Stored(job)) }
+    }
+}
+
+impl Touched {
+    fn place(&self) -> Place {
+        let Touched { key, stored, now, .. } = *self;
+        Place { key, stored, before: now.map(Version::Made) }
+    }
+
+    /// The write of the record of the job's claims, where that changes.
+    fn write_of_claims(&self, now: Option<&Job>) -> Result<Option<Write>> {
+        let before = self.claims;
+        let now = now.and_then(Claims::of);
+        let is_known = |now: &Claims| {
+            // Without a lease the record is as good as it was.
+            before.as_ref().is_some_and(|before| {
+                now == before
+                    || (now.since.is_none()
+                        && (now.job, now.claims, now.losses)
+                            == (before.job, before.claims, before.losses))
+            })
+        };
+        let value = match &now {
+            None if before.is_none() => return Ok(None),
+            None => None,
+            Some(now) if is_known(now) => return Ok(None),
+            Some(now) => Some(encode_claims(now)?),
+        };
+        Ok(Some(Write { space: Space::Meta, key: claims_key(self.key), value }))
+    }
+}
+
 /// What every batch expects: the head as this tracker last wrote it, with every commit.
 pub(super) fn head_expected(revision: Option<u64>) -> Expectation {
     Expectation { space: Space::Meta, key: HEAD_KEY.to_vec(), revision }
@@ -513,13 +719,28 @@ pub(super) struct Published {
 }
 
 impl Plan {
+    /// The job as the group has made it, if it has.
+    fn job(&self, id: JobId) -> Option<Arc<Job>> {
+        let made = self.touched.get(&id)?.now?;
+        self.made.get(made).cloned().map(Arc::new)
+    }
+
+    /// Notes how far children were looked at, before anything else that the group did: what has
+    /// changed since is looked at anew.
+    pub(super) fn note_looked_at(&self, table: &mut Table) {
+        for (parent, up_to) in &self.looked_at {
+            table.sides.families.looked_at(*parent, *up_to);
+        }
+    }
+
     pub(super) fn forgotten_tombstones(&self) -> usize {
         self.forgotten_tombstones.len()
     }
 
     /// Makes the table what the committed batch says.
-    pub(super) fn publish(self, table: &mut Table, number: u64) -> Published {
+    pub(super) fn publish(self, table: &mut Table, number: u64, overlay: &Overlay) -> Published {
         let revision = Revision { epoch: table.revision.epoch, number };
+        self.note_looked_at(table);
         let made: Vec<Arc<Job>> = self
             .made
             .into_iter()
@@ -530,7 +751,16 @@ impl Plan {
             .collect();
         // Also of jobs that were deleted in the same commit: who waits for the end hears of it.
         let ended = made.iter().filter(|job| job.state().is_terminal()).cloned().collect();
+        let overlaid = self.overlaid.into_inner();
         for (id, touched) in self.touched {
+            match touched.now.and_then(|index| made.get(index)) {
+                Some(job) if !job.state().is_terminal() => {
+                    if let Some(number) = overlaid.get(&id) {
+                        overlay.stored(id, *number);
+                    }
+                }
+                _ => overlay.forget(id),
+            }
             match touched.now.and_then(|index| made.get(index)) {
                 Some(job) => {
                     let job = Arc::clone(job);
@@ -569,11 +799,9 @@ impl Plan {
 
     /// The answers when the commit failed: what rests on the table alone still holds.
     pub(super) fn failed(self, error: &Error, revision: Revision) -> Answers {
-        let answer = |(slot, decided): (_, Decided)| match decided {
-            Decided::Refused(_, RestsOn::Table) | Decided::Unchanged(_, RestsOn::Table) => {
-                (slot, decided.answer(&[], revision))
-            }
-            _ => (slot, Err(error.clone())),
+        let answer = |(slot, decided): (_, Decided)| match decided.rests_on_table() {
+            true => (slot, decided.answer(&[], revision)),
+            false => (slot, Err(error.clone())),
         };
         self.decided.into_iter().map(answer).collect()
     }
@@ -597,12 +825,28 @@ impl Step {
 }
 
 impl Decided {
+    /// Whether it holds even if the group is not committed.
+    fn rests_on_table(&self) -> bool {
+        match self {
+            Decided::Refused(_, rests_on) | Decided::Unchanged(_, rests_on) => {
+                *rests_on == RestsOn::Table
+            }
+            Decided::Repeat(decided) => decided.rests_on_table(),
+            Decided::Made(_) | Decided::Gone(_) => false,
+        }
+    }
+
     fn answer(self, made: &[Arc<Job>], revision: Revision) -> Result<Applied> {
         match self {
             Decided::Refused(error, _) => Err(error),
-            Decided::Unchanged(job, _) | Decided::Gone(job) => Ok(Applied { job, revision }),
+            Decided::Unchanged(job, _) | Decided::Gone(job) => {
+                Ok(Applied { job, revision, is_repeat: false })
+            }
+            Decided::Repeat(decided) => {
+                decided.answer(made, revision).map(|applied| Applied { is_repeat: true, ..applied })
+            }
             Decided::Made(index) => match made.get(index) {
-                Some(job) => Ok(Applied { job: Arc::clone(job), revision }),
+                Some(job) => Ok(Applied { job: Arc::clone(job), revision, is_repeat: false }),
                 // Indices come from `Group::make`, and nothing is taken out of what it made.
                 None => Err(Error::new(ErrorKind::StoreFailed, "the group lost a job")),
             },

@@ -9,10 +9,10 @@ use std::thread;
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::JobId;
+use crate::job::{Job, JobId};
 use crate::limits::{OPENING_THREADS, check_count};
 use crate::store::{Space, decode_job, shown};
-use crate::table::{Row, SEGMENT_ROWS, Segment, Table};
+use crate::table::{Row, SEGMENT_ROWS, Segment, Sides, Table};
 
 /// So many jobs are better put in one by one.
 const FEW: usize = 512;
@@ -165,8 +165,14 @@ impl<'a> Batch<'a> {
 
 /// What becomes of one batch: a segment of the jobs that have ended, and the others, which are few.
 struct Built {
-    ended: Option<Segment>,
+    ended: Option<Block>,
     live: Vec<Row>,
+}
+
+/// A segment, with those of its jobs that concern what the table keeps beside its rows.
+struct Block {
+    segment: Segment,
+    beside: Vec<Arc<Job>>,
 }
 
 fn build(jobs: Vec<RawJob>) -> Result<Built> {
@@ -182,16 +188,22 @@ fn build(jobs: Vec<RawJob>) -> Result<Built> {
     if ended.len() < FEW {
         return Ok(Built { ended: None, live: ended.into_iter().chain(live).collect() });
     }
-    Ok(Built { ended: Some(segment(ended)?), live })
+    Ok(Built { ended: Some(block(ended)?), live })
 }
 
-fn segment(mut rows: Vec<Row>) -> Result<Segment> {
+fn block(mut rows: Vec<Row>) -> Result<Block> {
     rows.sort_unstable_by_key(|row| row.job.uuid);
     let twice = rows.windows(2).find_map(|pair| match pair {
         [one, other] if one.job.uuid == other.job.uuid => Some(one.job.uuid),
         _ => None,
     });
-    twice.map_or_else(|| Ok(Segment::build(&rows)), |id| Err(second_record(id)))
+    if let Some(id) = twice {
+        return Err(second_record(id));
+    }
+    let segment = Segment::build(&rows);
+    let concerns = |row: &Row| Sides::concern(|field| field.value(&row.job).is_some());
+    let beside = rows.into_iter().filter(concerns).map(|row| row.job).collect();
+    Ok(Block { segment, beside })
 }
 
 #[derive(Default)]
@@ -203,7 +215,7 @@ struct Loaded {
 impl Loaded {
     fn add(&mut self, built: Built) -> Result<()> {
         if let Some(ended) = built.ended {
-            self.table.add_segment(ended).map_err(second_record)?;
+            self.add_block(ended)?;
         }
         self.live.extend(built.live);
         if self.live.len() >= SEGMENT_ROWS {
@@ -212,6 +224,10 @@ impl Loaded {
             self.settle(full)?;
         }
         Ok(())
+    }
+
+    fn add_block(&mut self, block: Block) -> Result<()> {
+        self.table.add_segment(block.segment, &block.beside).map_err(second_record)
     }
 
     fn finish(mut self) -> Result<Table> {
@@ -226,7 +242,7 @@ impl Loaded {
             rows.into_iter().partition(|row| row.job.state().is_terminal());
         for rows in [ended, live] {
             if rows.len() >= FEW {
-                self.table.add_segment(segment(rows)?).map_err(second_record)?;
+                self.add_block(block(rows)?)?;
                 continue;
             }
             for row in rows {

@@ -9,8 +9,11 @@ mod group;
 mod keep;
 mod load;
 mod open;
+mod progress;
+mod shortlist;
 mod ticket;
 mod time;
+mod tree;
 mod upkeep;
 mod waiters;
 mod watch;
@@ -25,19 +28,25 @@ use parking_lot::{Mutex, RwLock};
 pub use keep::FormatLevel;
 pub use load::Opening;
 pub use open::OpenReport;
+pub use progress::Estimate;
 pub use ticket::Ticket;
+pub use tree::{Tree, TreeNode};
 pub use watch::Watch;
 
 use self::commit::Driver;
+use self::progress::Overlay;
 use self::ticket::{Entry, Queue, Slot};
 use self::time::EngineTime;
 use self::upkeep::Upkeep;
 use self::waiters::Waiters;
 use crate::clock::{Clock, SystemClock};
-use crate::command::{Command, Failure, NewJob, Report, Success, check_retention};
+use crate::command::{
+    Claim, Command, Failure, Hold, NewJob, Report, Success, check_retention, check_term,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
-use crate::limits::{Limits, QUEUED_COMMANDS};
+use crate::lifecycle::{FamilyOptions, LeaseOptions};
+use crate::limits::{COMMIT_COMMANDS, Limits, QUEUED_COMMANDS, check_name};
 use crate::query::{Count, Explanation, Expr, Page, Query, Run};
 use crate::store::{FORMAT, Store};
 use crate::table::{Counts, Snapshot, Table};
@@ -67,6 +76,10 @@ pub struct Options {
     pub limits: Limits,
     /// How the store is opened.
     pub opening: Opening,
+    /// How long leases last, and what becomes of jobs whose worker was lost.
+    pub leases: LeaseOptions,
+    /// When parents may succeed.
+    pub families: FamilyOptions,
 }
 
 impl Default for Options {
@@ -78,6 +91,8 @@ impl Default for Options {
             history: HistoryOptions::default(),
             limits: Limits::default(),
             opening: Opening::default(),
+            leases: LeaseOptions::default(),
+            families: FamilyOptions::default(),
         }
     }
 }
@@ -90,6 +105,8 @@ impl fmt::Debug for Options {
             .field("history", &self.history)
             .field("limits", &self.limits)
             .field("opening", &self.opening)
+            .field("leases", &self.leases)
+            .field("families", &self.families)
             .finish_non_exhaustive()
     }
 }
@@ -123,6 +140,9 @@ pub struct Applied {
     pub job: Arc<Job>,
     /// The commit that made it so.
     pub revision: Revision,
+    /// Whether this was a creation that had been made before: the job is the one that the
+    /// idempotency key had found, as it stands by now.
+    pub is_repeat: bool,
 }
 
 /// A job that was found, and what the answer rests on.
@@ -134,6 +154,9 @@ pub struct Found {
     pub revision: Revision,
     /// The horizon: it had not expired by then.
     pub horizon: Timestamp,
+    /// The number of the report from which its progress comes, if no revision knows of that yet:
+    /// progress alone is told ahead of the store ([`Tracker::progress`]). Numbers rise.
+    pub unflushed: Option<u64>,
 }
 
 impl Deref for Found {
@@ -151,6 +174,10 @@ pub struct Maintained {
     pub expired: usize,
     /// Tombstones that were taken out.
     pub tombstones: usize,
+    /// Jobs whose lease or deadline had run out.
+    pub lapsed: usize,
+    /// Children that followed a change of their parent: canceled along, or staying as long.
+    pub followed: usize,
     /// Whether more is due.
     pub more: bool,
 }
@@ -191,6 +218,7 @@ struct Inner {
     history: History,
     /// The newest format level that this build knows.
     newest_format: u32,
+    overlay: Overlay,
 }
 
 /// What readers see.
@@ -220,7 +248,39 @@ impl Tracker {
         check_retention(Some(options.retention))?;
         options.limits.check()?;
         options.opening.check()?;
-        open::open(Box::new(store), options, FORMAT).map(|inner| Tracker(Arc::new(inner)))
+        check_term(options.leases.term).map_err(|error| error.with_field("leases.term"))?;
+        let owner = options.leases.owner.as_deref().unwrap_or("nobody");
+        check_name("leases.owner", owner, options.limits.name)?;
+        let inner = open::open(Box::new(store), options, FORMAT)?;
+        let tracker = Tracker(Arc::new(inner));
+        tracker.take_up()?;
+        Ok(tracker)
+    }
+
+    /// Does what opening asks of leases.
+    fn take_up(&self) -> Result<()> {
+        // What an earlier incarnation held, or ran past its deadline, is lost before anybody asks.
+        let is_due = || {
+            let view = self.0.view.read();
+            view.table.sides.timers.due(self.now()).next().is_some()
+        };
+        while is_due() {
+            self.0.sweep(COMMIT_COMMANDS)?;
+            self.0.tidy_a_share();
+        }
+        // What others hold lasts a full term from now on. That is a change like any other, so that
+        // whoever watched before the store was closed hears of it.
+        let held = self.0.view.read().table.sides.timers.held();
+        let renew = held.into_iter().map(|(job, token)| Command::renew(job, token, None));
+        for renewed in self.run_all(renew) {
+            // One whose deadline passes at this very moment has nothing left to renew.
+            if let Err(error) = renewed
+                && error.job().is_none()
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// What opening found.
@@ -250,21 +310,7 @@ impl Tracker {
 
     /// Makes many changes, in turn, in as few commits as may be; each is answered for itself.
     pub fn run_all(&self, commands: impl IntoIterator<Item = Command>) -> Vec<Result<Applied>> {
-        // All of them are there before the first is queued: the lead may fall to any of them, and
-        // must not fall to an iterator that waits for somebody else.
-        let mut entries = Vec::new();
-        let slots: Vec<_> = commands
-            .into_iter()
-            .map(|command| {
-                command.check(&self.0.options.limits)?;
-                let entry = Entry::new(command, true);
-                let slot = Arc::clone(&entry.slot);
-                entries.push(entry);
-                Ok(slot)
-            })
-            .collect();
-        self.0.queue.push(entries);
-        slots.into_iter().map(|slot| slot.and_then(|slot| self.0.lead_until(&slot))).collect()
+        self.0.run_all(commands)
     }
 
     /// Queues a change and returns at once. It is decided when somebody drives.
@@ -313,7 +359,8 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` when the uuid is taken, also by a job that went lately; `LimitExceeded`.
+    /// `AlreadyExists` when the uuid is taken, also by a job that went lately; `KeyTaken` when the
+    /// idempotency key is, by a job of other content; `LimitExceeded`.
     pub fn create(&self, job: NewJob) -> Result<Arc<Job>> {
         self.change(Command::create(job))
     }
@@ -399,6 +446,63 @@ impl Tracker {
         self.change(Command::delete(job))
     }
 
+    /// Gives a worker the best of the queued jobs that match, or None if none does. It runs from
+    /// then on, and until the lease ends only who shows its token may write as the job's worker.
+    /// Two claims never get the same job.
+    ///
+    /// ```
+    /// use jobtrack::{Claim, Command, ErrorKind, Expr, Hold, MemoryStore, NewJob, Options, Tracker};
+    ///
+    /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+    /// tracker.create(NewJob::described("Backup of vol1"))?;
+    /// let claim = || Claim::matching(Expr::everything(), Hold::leased("worker-1"));
+    ///
+    /// let job = tracker.claim(claim())?.expect("it is queued");
+    /// let token = job.lease.as_ref().map_or(0, |lease| lease.token);
+    /// assert_eq!(tracker.claim(claim())?, None);
+    /// assert_eq!(tracker.report(job.uuid, "hm").unwrap_err().kind(), ErrorKind::Leased);
+    /// tracker.run(Command::report(job.uuid, "3 of 40 files").holding(token))?;
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidValue` for an owner in this process where the options name none.
+    pub fn claim(&self, claim: Claim) -> Result<Option<Arc<Job>>> {
+        match self.change(Command::claim(claim)) {
+            Err(error) if error.kind() == ErrorKind::NothingToClaim => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// Gives a worker this job, if nobody holds it. One that is queued begins.
+    ///
+    /// # Errors
+    ///
+    /// `Leased`, `JobEnded`; `InvalidValue` for an owner in this process where the options name none.
+    pub fn claim_job(&self, job: JobId, hold: Hold) -> Result<Arc<Job>> {
+        self.change(Command::claim_job(job, hold))
+    }
+
+    /// Gives the lease of this token a full term again. Every other change that shows the token does
+    /// so, too.
+    ///
+    /// # Errors
+    ///
+    /// `LeaseLost`, `JobEnded`.
+    pub fn renew(&self, job: JobId, token: u64) -> Result<Arc<Job>> {
+        self.change(Command::renew(job, token, None))
+    }
+
+    /// Gives a job back: it is queued again, or canceled if that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// `LeaseLost`, `JobEnded`.
+    pub fn release(&self, job: JobId, token: u64) -> Result<Arc<Job>> {
+        self.change(Command::release(job, token))
+    }
+
     fn change(&self, command: Command) -> Result<Arc<Job>> {
         self.run(command).map(|applied| applied.job)
     }
@@ -416,10 +520,10 @@ impl Tracker {
             if !view.is_closed
                 && let Some(found) = find(&view.table, id, horizon)
             {
-                return Ok(found);
+                return Ok(self.0.with_progress(found));
             }
         }
-        self.0.read(|table, horizon| {
+        let found = self.0.read(|table, horizon| {
             find(table, id, horizon).ok_or_else(|| match table.row(id) {
                 Some(row) => group::expired(&row.job, &self.0.options, horizon),
                 None => match table.tombstones.get(id, horizon) {
@@ -427,7 +531,8 @@ impl Tracker {
                     None => group::not_found(id),
                 },
             })
-        })?
+        })?;
+        found.map(|found| self.0.with_progress(found))
     }
 
     /// A page of the jobs that match, in the order asked for.
@@ -567,13 +672,16 @@ impl Tracker {
         self.0.time.now()
     }
 
-    /// Takes out up to `budget` jobs and as many tombstones whose time is up. Answers are right
-    /// without it; it returns memory and disk while no commits do.
+    /// Takes out up to `budget` jobs and as many tombstones whose time is up, and does to as many
+    /// jobs whose lease or deadline has run out what is due. Every commit does some of it; where
+    /// none comes, this must: a job whose lease has run out is shown as it was, with the time at
+    /// which that happened, until somebody writes.
     ///
     /// # Errors
     ///
     /// What the store says.
     pub fn maintain(&self, budget: usize) -> Result<Maintained> {
+        self.0.flush_if_due();
         let mut maintained = self.0.sweep(budget)?;
         maintained.more |= self.0.tidy();
         Ok(maintained)
@@ -600,6 +708,35 @@ impl Tracker {
 }
 
 impl Inner {
+    fn run_all(&self, commands: impl IntoIterator<Item = Command>) -> Vec<Result<Applied>> {
+        // All of them are there before the first is queued: the lead may fall to any of them, and
+        // must not fall to an iterator that waits for somebody else.
+        let mut entries = Vec::new();
+        let slots: Vec<_> = commands
+            .into_iter()
+            .map(|command| {
+                command.check(&self.options.limits)?;
+                let entry = Entry::new(command, true);
+                let slot = Arc::clone(&entry.slot);
+                entries.push(entry);
+                Ok(slot)
+            })
+            .collect();
+        self.queue.push(entries);
+        slots.into_iter().map(|slot| slot.and_then(|slot| self.lead_until(&slot))).collect()
+    }
+
+    /// The job as it is known ahead of the store.
+    fn with_progress(&self, found: Found) -> Found {
+        match self.overlay.get(found.uuid) {
+            None => found,
+            Some((progress, number)) => {
+                let job = progress::with(&found.job, progress);
+                Found { job, unflushed: Some(number), ..found }
+            }
+        }
+    }
+
     /// Leads commits, or waits while others do, until the slot is decided.
     fn lead_until(&self, slot: &Slot) -> Result<Applied> {
         loop {
@@ -651,7 +788,7 @@ impl Inner {
 /// The job, if it is there at this horizon.
 fn find(table: &Table, id: JobId, horizon: Timestamp) -> Option<Found> {
     let (job, revision) = (table.row(id)?.job, table.revision);
-    (!job.is_expired(horizon)).then_some(Found { job, revision, horizon })
+    (!job.is_expired(horizon)).then_some(Found { job, revision, horizon, unflushed: None })
 }
 
 fn closed() -> Error {

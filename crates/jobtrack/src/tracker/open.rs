@@ -1,5 +1,6 @@
 //! Opening: everything loaded, the epoch settled, the clock anchored.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +10,20 @@ use parking_lot::{Mutex, RwLock};
 use super::commit::Driver;
 use super::group::{NextKeys, head_expected, head_write};
 use super::load::{self, RawJob};
+use super::progress::Overlay;
 use super::ticket::Queue;
 use super::time::EngineTime;
 use super::upkeep::Upkeep;
 use super::waiters::Waiters;
 use super::{Inner, Options, View};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::Revision;
+use crate::job::{Job, JobId, Revision};
+use crate::lifecycle::{LeaseOptions, Moment, follow};
 use crate::limits::RETENTION_SECONDS;
 use crate::store::{
-    Batch, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, HEAD_KEY, Head, Record, Space,
-    Store, Write, check_format, decode_epochs, decode_forgotten, decode_head, decode_tombstone,
-    encode_epochs,
+    Batch, Claims, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, HEAD_KEY, Head, Record,
+    Space, Store, Write, check_format, claims_of_key, decode_claims, decode_epochs,
+    decode_forgotten, decode_head, decode_tombstone, encode_epochs,
 };
 use crate::table::{Table, Tombstones};
 use crate::timestamp::Timestamp;
@@ -38,6 +41,8 @@ pub struct OpenReport {
     pub jobs: usize,
     /// How many of them have expired while nobody had the store open.
     pub expired: usize,
+    /// How many were held by an earlier incarnation of this tracker's owner, and are lost.
+    pub lost: usize,
     /// How far the wall clock stands after the stored horizon: the store was closed for so long,
     /// or the clock was set forward meanwhile, which cannot be told apart.
     pub downtime: Duration,
@@ -54,6 +59,9 @@ impl fmt::Display for OpenReport {
         }
         if self.expired > 0 {
             write!(f, ", {} of them expired meanwhile", self.expired)?;
+        }
+        if self.lost > 0 {
+            write!(f, ", {} of them lost with their owner", self.lost)?;
         }
         if self.set_back > Duration::ZERO {
             write!(
@@ -153,8 +161,17 @@ fn settle(
     let epoch = if head.is_clean { Some(head.epoch) } else { head.epoch.checked_add(1) };
     let engine = wall.max(head.horizon);
     check_room(engine)?;
-    let Loaded { tombstones, next, mut epochs } = loaded;
+    let Loaded { tombstones, next, mut epochs, claims } = loaded;
     table.tombstones = tombstones;
+    let lost = revive_leases(&mut table, &claims, &options.leases, engine);
+    drop(claims);
+    let now = Moment { wall, engine };
+    let parents: Vec<JobId> = table.sides.families.parents().collect();
+    for parent in parents {
+        if is_unsettled(&table, parent, now) {
+            table.sides.families.unsettle(parent);
+        }
+    }
     // Both are written by the commit that begins an epoch. If they disagreed, what is written now
     // could not be read the next time.
     let agrees = epochs.current().is_none_or(|current| current == head.epoch);
@@ -189,6 +206,7 @@ fn settle(
         was_clean: head.is_clean,
         jobs: table.len(),
         expired: table.due(engine).count(),
+        lost,
         downtime: wall.saturating_since(head.horizon),
         set_back: head.horizon.saturating_since(wall),
     };
@@ -212,6 +230,16 @@ fn settle(
         queue: Queue::default(),
         upkeep: Upkeep::default(),
         waiters: Waiters::default(),
+        overlay: Overlay::default(),
+    })
+}
+
+/// Whether a child has not followed its parent's change yet.
+fn is_unsettled(table: &Table, parent: JobId, now: Moment) -> bool {
+    let job = table.row(parent).map(|row| row.job);
+    let mut children = table.sides.families.children(parent, None);
+    children.any(|child| {
+        table.row(child).is_some_and(|row| follow(&row.job, job.as_deref(), 0, now).is_some())
     })
 }
 
@@ -220,12 +248,15 @@ struct Loaded {
     tombstones: Tombstones,
     next: NextKeys,
     epochs: Epochs,
+    /// What is known of a job's claims, by the key of its record.
+    claims: HashMap<u64, Claims>,
 }
 
 impl Default for Loaded {
     fn default() -> Self {
         let next = NextKeys { job: 1, tombstone: 1 };
-        Loaded { tombstones: Tombstones::default(), next, epochs: Epochs::default() }
+        let claims = HashMap::new();
+        Loaded { tombstones: Tombstones::default(), next, epochs: Epochs::default(), claims }
     }
 }
 
@@ -242,9 +273,46 @@ impl Loaded {
         } else if key == FORGOTTEN_KEY {
             let forgotten = decode_forgotten(&record.value, record.revision)?;
             self.tombstones.forget(forgotten);
+        } else if let Some(job) = claims_of_key(key) {
+            self.claims.insert(job, decode_claims(&record.value)?);
         }
         Ok(())
     }
+}
+
+/// Puts what is known of each job's claims where it belongs, and gives every lease a full term again:
+/// what was not heard of while nobody listened is not lost. Only what an owner's earlier incarnation
+/// held is, at once; returns how many those are.
+fn revive_leases(
+    table: &mut Table,
+    claims: &HashMap<u64, Claims>,
+    leases: &LeaseOptions,
+    engine: Timestamp,
+) -> usize {
+    let of = |key: u64, id: JobId| claims.get(&key).filter(|claims| claims.job == id);
+    if !claims.is_empty() {
+        table.set_claims(&|key, id| of(key, id).map(|claims| (claims.claims, claims.losses)));
+    }
+    let mut lost = 0;
+    for id in table.leased() {
+        let Some(mut row) = table.row(id) else { continue };
+        let known = of(row.key, id);
+        let mut job = Job::clone(&row.job);
+        let Some(lease) = &mut job.lease else { continue };
+        job.claims = job.claims.max(u32::try_from(lease.token).unwrap_or(u32::MAX));
+        lease.since = known.and_then(|it| it.since);
+        lease.term = known.map_or(Some(leases.term), |it| it.term);
+        let is_of_owner = leases.owner.as_deref() == Some(&*lease.holder);
+        lease.until = match lease.term {
+            Some(term) => engine.saturating_add(term),
+            None if is_of_owner => engine,
+            None => Timestamp::MAX,
+        };
+        lost += usize::from(lease.term.is_none() && is_of_owner);
+        row.job = Arc::new(job);
+        table.put(row);
+    }
+    lost
 }
 
 fn number_of(space: Space, key: &[u8]) -> Result<u64> {

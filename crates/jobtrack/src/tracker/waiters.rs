@@ -114,7 +114,8 @@ mod tests {
         let text = r#"{"uuid": "00000000-0000-0000-0000-000000000001", "state": "queued",
             "create_time": "1970-01-01T00:00:00Z", "update_time": "1970-01-01T00:00:00Z"}"#;
         let job: Arc<Job> = Arc::new(serde_json::from_str(text).unwrap());
-        Found { job, revision: Revision::default(), horizon: Timestamp::MIN }
+        let (revision, horizon) = (Revision::default(), Timestamp::MIN);
+        Found { job, revision, horizon, unflushed: None }
     }
 
     #[test]

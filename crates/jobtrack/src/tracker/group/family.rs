@@ -1,0 +1,77 @@
+//! Parents and children, as they stand within a commit.
+
+use super::Group;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{Job, JobId, State};
+use crate::lifecycle::{self, Children};
+use crate::limits::{FAMILY_CHILDREN, FAMILY_DEPTH};
+
+impl Group<'_> {
+    /// Checks that a new job can have this parent.
+    pub(super) fn check_family(
+        &self,
+        parent: Option<JobId>,
+        check: impl FnOnce(&Job) -> Result<()>,
+    ) -> Result<()> {
+        let Some(parent) = parent else { return Ok(()) };
+        let (job, ..) = self.find(parent).map_err(|error| error.with_field("parent"))?;
+        check(&job)?;
+        let too_many = |message: String| {
+            Err(Error::new(ErrorKind::LimitExceeded, message).with_field("parent").with_job(parent))
+        };
+        if self.children(parent).total() >= FAMILY_CHILDREN {
+            let message = format!("job {parent} has {FAMILY_CHILDREN} children, which is the most");
+            return too_many(message);
+        }
+        let mut above = job.parent;
+        // The parent and the new job are two generations.
+        for _ in 2..FAMILY_DEPTH {
+            let Some(id) = above else { return Ok(()) };
+            above = self.find(id).ok().and_then(|(job, ..)| job.parent);
+        }
+        match above {
+            None => Ok(()),
+            Some(_) => too_many(format!("a family has at most {FAMILY_DEPTH} generations")),
+        }
+    }
+
+    /// How many children the job has by now.
+    pub(super) fn children(&self, id: JobId) -> Children {
+        let known = self.plan.children.get(&id).copied();
+        known.unwrap_or_else(|| self.table.sides.families.counts(id))
+    }
+
+    /// Takes note of a child that has come, has gone, or is in another state.
+    pub(super) fn count_child(
+        &mut self,
+        parent: Option<JobId>,
+        before: Option<State>,
+        after: Option<State>,
+    ) {
+        if let Some(parent) = parent {
+            let mut children = self.children(parent);
+            children.count(before, after);
+            self.plan.children.insert(parent, children);
+        }
+    }
+
+    /// Whether the job's children have not followed yet what became of it.
+    pub(super) fn is_unsettled(&self, id: JobId) -> bool {
+        if self.children(id).total() == 0 {
+            return false;
+        }
+        let families = &self.table.sides.families;
+        let now = self.version(id).and_then(|version| self.job_of(&version));
+        let before = self.table.row(id).map(|row| row.job);
+        let may_be = families.is_unsettled(id)
+            || lifecycle::concerns_children(before.as_deref(), now.as_deref());
+        // Those that the group itself has added stand in no table yet.
+        let added = self.plan.made.iter().filter(|job| job.parent == Some(id)).map(|job| job.uuid);
+        let mut children = families.children(id, None).chain(added);
+        may_be
+            && children.any(|child| {
+                let Ok((child, ..)) = self.find(child) else { return false };
+                lifecycle::follow(&child, now.as_deref(), 0, self.now).is_some()
+            })
+    }
+}
