@@ -1,5 +1,8 @@
 //! Opening a store of many jobs, on one thread and on several.
 
+// A test that cannot go on stops; outside of `#[test]` functions clippy must be told.
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -214,8 +214,13 @@ impl Folder {
             if length == 0 {
                 return file.sync_all();
             }
-            file.seek(SeekFrom::Start(at))?;
-            file.write_all(block.get(..length).unwrap_or_default())?;
+            let read = block.get(..length).unwrap_or_default();
+            // What is empty is not written: most of a file that was made in advance is a hole, which
+            // takes no room, and a full disk may be why the sync has failed.
+            if read.iter().any(|byte| *byte != 0) {
+                file.seek(SeekFrom::Start(at))?;
+                file.write_all(read)?;
+            }
             at += length as u64;
         }
     }

@@ -19,9 +19,9 @@ struct Judge {
 type Model = BTreeMap<JobId, Arc<Job>>;
 
 impl Judge {
-    fn put(&mut self, job: Arc<Job>) {
-        let before = self.jobs.insert(job.uuid, Arc::clone(&job));
-        self.sides.changed(before.as_deref(), Some(&job));
+    fn put(&mut self, job: &Arc<Job>) {
+        let before = self.jobs.insert(job.uuid, Arc::clone(job));
+        self.sides.changed(before.as_deref(), Some(job));
     }
 
     fn remove(&mut self, id: JobId) -> bool {
@@ -211,7 +211,7 @@ proptest! {
                 Step::Put(id, job) => {
                     let job = with_id(*job, id);
                     table.put(row(&job));
-                    judge.put(job);
+                    judge.put(&job);
                 }
                 Step::Remove(n) => {
                     prop_assert_eq!(table.remove(id(n)), judge.remove(id(n)));
@@ -235,7 +235,7 @@ proptest! {
                     let added = table.add_segment(Segment::build(&rows), &beside.collect::<Vec<_>>());
                     prop_assert_eq!(added, expected);
                     if expected.is_ok() {
-                        rows.into_iter().for_each(|row| judge.put(row.job));
+                        rows.into_iter().for_each(|row| judge.put(&row.job));
                     }
                 }
                 Step::Rest => table.rest(),

@@ -200,7 +200,7 @@ impl Inner {
         let id = driver.next_batch_id();
         let (keys, shortlists) = (driver.keys, &mut driver.shortlists);
         let (options, overlay) = (&self.options, &self.overlay);
-        let mut group = Group::new(&view, options, clock, now, keys, id, shortlists, overlay);
+        let mut group = Group::new(&view, options, clock, now, keys, shortlists, overlay);
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);
@@ -213,7 +213,7 @@ impl Inner {
         let syncs_nothing = is_upkeep || durability == Durability::Deferred || !view.has_deferred;
         let nothing_to_store =
             group.is_empty() && syncs_nothing && at_least == Durability::Deferred;
-        let prepared = match group.prepare() {
+        let prepared = match group.prepare(id) {
             Ok(prepared) => prepared,
             Err((error, slots)) => {
                 driver.shortlists.clear();

@@ -51,7 +51,6 @@ pub(super) struct Group<'a> {
     now: Moment,
     format: u32,
     epoch: u64,
-    batch_id: Uuid,
     /// Whether there are commits that are not synced yet.
     has_deferred: bool,
     plan: Plan,
@@ -160,7 +159,6 @@ impl<'a> Group<'a> {
         clock: &'a dyn Clock,
         now: Moment,
         keys: NextKeys,
-        batch_id: Uuid,
         shortlists: &'a mut Shortlists,
         overlay: &'a Overlay,
     ) -> Self {
@@ -191,7 +189,6 @@ impl<'a> Group<'a> {
             now,
             format: view.format,
             epoch: view.table.revision.epoch,
-            batch_id,
             has_deferred: view.has_deferred,
             plan,
             durability: Durability::Deferred,
@@ -581,9 +578,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The batch, with the horizon that goes with every commit.
-    pub(super) fn prepare(self) -> Result<Prepared, (Error, Vec<Arc<Slot>>)> {
-        match self.batch() {
+    /// The batch of this id, with the horizon that goes with every commit.
+    pub(super) fn prepare(self, id: Uuid) -> Result<Prepared, (Error, Vec<Arc<Slot>>)> {
+        match self.batch(id) {
             Err(error) => {
                 Err((error, self.plan.decided.into_iter().map(|(slot, _)| slot).collect()))
             }
@@ -591,9 +588,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn batch(&self) -> Result<Batch> {
+    fn batch(&self, id: Uuid) -> Result<Batch> {
         let mut batch = Batch {
-            id: self.batch_id,
+            id,
             expectations: Vec::with_capacity(self.plan.touched.len() + 1),
             writes: Vec::with_capacity(self.plan.touched.len() + self.plan.buried.len() + 1),
         };
