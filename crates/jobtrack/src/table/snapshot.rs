@@ -8,6 +8,7 @@ use super::codes::RowId;
 use super::part::Part;
 use super::records::Records;
 use super::rows::Rows;
+use crate::field::{Field, ValueRef};
 use crate::job::{Job, JobId, Revision};
 use crate::timestamp::Timestamp;
 
@@ -62,6 +63,55 @@ impl Snapshot {
         .filter(|job| !job.is_expired(self.horizon))
     }
 }
+
+impl Snapshot {
+    /// The jobs whose last change lies behind this place in the order of revision and uuid, in that
+    /// order, expired ones included.
+    pub(crate) fn changed_after(
+        &self,
+        place: Changed,
+    ) -> impl Iterator<Item = (Changed, Arc<Job>)> + '_ {
+        let heads = self.heads.iter().map(move |rows| {
+            let mut jobs: Vec<(Changed, Found<'_>)> = rows
+                .after(None)
+                .map(|row| ((row.job.revision, row.job.uuid), &row.job))
+                .filter(|(at, _)| *at > place)
+                .map(|(at, job)| (at, Found::Head((at.1, Arc::clone(job)))))
+                .collect();
+            jobs.sort_unstable_by_key(|(at, _)| *at);
+            Box::new(jobs.into_iter()) as Box<dyn Iterator<Item = (Changed, Found<'_>)>>
+        });
+        let parts = self.parts.iter().map(move |part| {
+            // Rows of one revision lie in order of uuid, as rows do.
+            let column = part.segment.column(&Field::Revision);
+            let rows = column.into_iter().flat_map(move |column| {
+                let first = column.place(&ValueRef::Revision(place.0)).code;
+                let rows = move |run| column.rows_of(run, first..column.end_code()).iter();
+                column.runs().flat_map(rows)
+            });
+            let living = rows.filter(|row| part.is_alive(*row)).map(move |row| {
+                let id = part.segment.uuid(row);
+                ((part.segment.revision(row), id), Found::Part(id, part, row))
+            });
+            Box::new(living.filter(move |(at, _)| *at > place)) as Box<dyn Iterator<Item = _>>
+        });
+        let mut places: Vec<_> = heads.chain(parts).map(Iterator::peekable).collect();
+        let mut first: BinaryHeap<Reverse<(Changed, usize)>> = BinaryHeap::new();
+        for (index, place) in places.iter_mut().enumerate() {
+            first.extend(place.peek().map(|(at, _)| Reverse((*at, index))));
+        }
+        std::iter::from_fn(move || {
+            let Reverse((_, index)) = first.pop()?;
+            let place = places.get_mut(index)?;
+            let (at, found) = place.next()?;
+            first.extend(place.peek().map(|(at, _)| Reverse((*at, index))));
+            Some((at, found.job()))
+        })
+    }
+}
+
+/// A place in the order of revision and uuid.
+pub(crate) type Changed = (Revision, JobId);
 
 enum Found<'a> {
     Head((JobId, Arc<Job>)),

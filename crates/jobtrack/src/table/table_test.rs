@@ -134,6 +134,14 @@ fn check(table: &Table, judge: &Judge, horizon: Timestamp) -> Result<(), TestCas
         let expected: Vec<_> = seen.iter().filter(|job| job.uuid > after).cloned().collect();
         prop_assert_eq!(rest, expected);
     }
+    let mut changed: Vec<_> = model.values().map(|job| (job.revision, job.uuid)).collect();
+    changed.sort_unstable();
+    for place in changed.iter().copied().step_by(7).chain([(Revision::default(), id(0))]) {
+        let found: Vec<_> =
+            table.snapshot(horizon).changed_after(place).map(|(at, job)| (at, job.uuid)).collect();
+        let after = changed.iter().filter(|at| **at > place);
+        prop_assert_eq!(found, after.map(|at| (*at, at.1)).collect::<Vec<_>>());
+    }
     // What the parts say of themselves.
     for part in table.parts.iter() {
         let living: Vec<_> = part.living_from(0).collect();

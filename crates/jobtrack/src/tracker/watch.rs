@@ -1,6 +1,6 @@
 //! Watches: a filter and a place in the history, or behind it.
 
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -281,23 +281,24 @@ impl Watch {
         let snapshot = view.table.snapshot(Timestamp::MIN);
         drop(view);
 
-        let mut first = BinaryHeap::new();
-        for job in snapshot.jobs_after(None) {
-            let at = (job.revision, job.uuid);
-            let is_next = at > place && end.is_none_or(|end| at <= end);
-            if is_next && self.filter.admits_job(job.uuid, job.scope.as_ref()) {
-                first.push(ByPlace(at, job));
-                if first.len() > most {
-                    first.pop();
-                    end = first.peek().map(|last| last.0);
-                }
+        let mut changed = Vec::new();
+        for (at, job) in snapshot.changed_after(place) {
+            if end.is_some_and(|end| at > end) {
+                break;
+            }
+            if self.filter.admits_job(job.uuid, job.scope.as_ref()) {
+                changed.push((at, job));
+            }
+            if changed.len() == most {
+                end = Some(at);
+                break;
             }
         }
         found.retain(|gone| {
             end.is_none_or(|end| gone.0 <= end)
                 && self.filter.admits_job(gone.1.uuid, gone.1.scope.as_ref())
         });
-        let jobs = first.into_iter().map(|ByPlace(at, job)| {
+        let jobs = changed.into_iter().map(|(at, job)| {
             let matches = self.filter.matches(&job);
             (at, if matches { EventKind::In(job) } else { EventKind::Out(job) })
         });
@@ -413,26 +414,3 @@ fn last_id() -> JobId {
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the tracker was closed")
 }
-
-/// A job in the order of its place, so that the last one can be found.
-struct ByPlace((Revision, JobId), Arc<Job>);
-
-impl Ord for ByPlace {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
-impl PartialOrd for ByPlace {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for ByPlace {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for ByPlace {}
