@@ -296,9 +296,12 @@ impl Model {
     /// Does to every job whose lease or deadline has run out what becomes of it then; says whether
     /// there was one.
     pub fn lapse(&mut self, now: Timestamp) -> bool {
-        let slots: Vec<u8> = self.jobs.keys().copied().collect();
+        // In the order in which they were due, as a child's end may come before its parent's.
+        let due = |(slot, job): (&u8, &ModelJob)| Some((job.due(now)?, *slot));
+        let mut slots: Vec<(Timestamp, u8)> = self.jobs.iter().filter_map(due).collect();
+        slots.sort_unstable();
         let mut any = false;
-        for slot in slots {
+        for (_, slot) in slots {
             if self.jobs.get_mut(&slot).is_some_and(|job| job.lapse(now)) {
                 any = true;
                 self.keep(slot);
@@ -417,6 +420,13 @@ impl ModelJob {
         if let (Some(_), Some(lease)) = (manner.token, &mut self.lease) {
             lease.until = lease.term.map_or(Timestamp::MAX, |term| now.saturating_add(term));
         }
+    }
+
+    /// Since when its lease or its deadline has run out.
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let lease = self.lease.as_ref().map(|lease| lease.until);
+        let deadline = self.deadline.filter(|_| self.state == State::Running);
+        lease.into_iter().chain(deadline).min().filter(|at| *at <= now)
     }
 
     fn lapse(&mut self, now: Timestamp) -> bool {

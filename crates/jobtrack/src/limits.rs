@@ -71,7 +71,8 @@ pub struct Limits {
     pub jobs: usize,
     /// Bytes of memory that the jobs may take, as [`Tracker::memory`](crate::Tracker::memory) counts
     /// them: no limit but the machine's, unless set. The last eighth is kept for jobs that are there
-    /// already: new ones are refused before.
+    /// already: new ones are refused before. What rows that have changed still hold may pass it for a
+    /// moment.
     pub memory: usize,
 }
 

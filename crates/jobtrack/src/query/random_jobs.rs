@@ -61,7 +61,7 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
         (option::of(0..3_u64), option::of(time()), option::of("[xy]{1,2}")),
         prop_oneof![Just(300_000_000), Just(500_000), 0..3_u64],
         (0..3_u64, 0..12_u64),
-        btree_map("[xy]", text(), 0..2),
+        btree_map(prop_oneof![4 => "[xy]", 1 => "[a-z]{2}"], text(), 0..2),
     );
     (first, second).prop_map(|(first, second)| {
         let (uuid, state, cause, [create, start, end, update], texts, code) = first;

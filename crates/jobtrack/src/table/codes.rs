@@ -41,7 +41,7 @@ impl Codes {
         }
         let set = codes.iter().filter(|code| **code != 0).count();
         let greatest = codes.iter().copied().max().unwrap_or(0);
-        if set * SPARSE <= codes.len() {
+        if is_sparse(set, codes.len()) {
             let set = || codes.iter().zip(0..).filter(|(code, _)| **code != 0);
             return Codes::Sparse {
                 rows: set().map(|(_, row)| row).collect(),
@@ -77,6 +77,11 @@ impl Codes {
             Codes::Sparse { rows, .. } => rows.len() * 4,
         }
     }
+}
+
+/// Whether so few rows are set that only these are listed.
+pub(crate) fn is_sparse(set: usize, rows: usize) -> bool {
+    set * SPARSE <= rows
 }
 
 #[cfg(test)]

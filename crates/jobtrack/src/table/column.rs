@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::codes::{Code, Codes, RowId};
+use super::codes::{Code, Codes, RowId, is_sparse};
 use super::numbers::{Key, Numbers, key_of, value_of};
 use super::texts::Texts;
 use crate::field::{FieldType, ValueRef};
@@ -134,12 +134,26 @@ impl Column {
         if set.is_empty() {
             return Column::unset(rows);
         }
+        if states.is_none() && is_sparse(set.len(), rows) {
+            return Column::build_sparse(field_type, rows, set);
+        }
         let mut codes = vec![0; rows];
-        let values = match field_type {
-            FieldType::Text | FieldType::Word(_) => Values::Texts(build_texts(set, &mut codes)),
-            _ => Values::Numbers(build_numbers(set, &mut codes)),
-        };
+        let values = Values::build(field_type, set, &mut codes);
         Column::of(values, &codes, states)
+    }
+
+    /// The same for few set rows, at a cost that the others have no part in: a segment may have a
+    /// label for each of its rows.
+    fn build_sparse(field_type: FieldType, rows: usize, set: &[(RowId, ValueRef<'_>)]) -> Column {
+        let places: Vec<(RowId, ValueRef<'_>)> =
+            set.iter().zip(0..).map(|((_, value), place)| (place, *value)).collect();
+        let mut codes = vec![0; set.len()];
+        let values = Values::build(field_type, &places, &mut codes);
+        let mut order = Order::build(&codes, values.len(), None);
+        order.rows.iter_mut().for_each(|place| *place = set[usize::from(*place)].0);
+        let set_rows = set.iter().map(|(row, _)| *row).collect();
+        let codes = Codes::Sparse { rows: set_rows, codes: codes.into() };
+        Column { values, codes, order: Some(order), rows: count(rows), set: count(set.len()) }
     }
 
     /// The column of numbers that ascend strictly with the rows.
@@ -326,6 +340,14 @@ impl Column {
 }
 
 impl Values {
+    /// The values of these rows, whose codes are put into `codes`.
+    fn build(field_type: FieldType, set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Values {
+        match field_type {
+            FieldType::Text | FieldType::Word(_) => Values::Texts(build_texts(set, codes)),
+            _ => Values::Numbers(build_numbers(set, codes)),
+        }
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         match self {

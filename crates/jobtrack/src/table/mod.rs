@@ -99,6 +99,8 @@ pub(crate) struct Table {
     uuids: Uuids,
     /// Where each place is by now, by its number.
     places: Vec<Moved>,
+    /// With so many places their traces are shortened.
+    shorten_at: usize,
     len: usize,
     tally: Tally,
     /// What is due but not swept, counted up to where it was last asked for.
@@ -158,6 +160,7 @@ impl Table {
             settled_bytes: 0,
             uuids: Uuids::default(),
             places: vec![Moved::Gone, Moved::Head(0)],
+            shorten_at: work::SHORTEN_FROM,
             len: 0,
             tally: Tally::default(),
             due: Mutex::new(Due { until: Timestamp::MIN, tally: Tally::default() }),

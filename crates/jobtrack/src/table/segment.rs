@@ -11,7 +11,7 @@ use std::num::NonZeroI64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::codes::{Codes, RowId};
+use super::codes::{Codes, RowId, is_sparse};
 use super::column::{Column, count};
 use super::numbers::{Key, time_of, value_of};
 use super::rows::Row;
@@ -466,6 +466,12 @@ impl Merge {
             .collect();
         names.sort_unstable();
         names.dedup();
+        // The new row of each part's rows.
+        let mut new_rows: Vec<Vec<Option<RowId>>> =
+            self.parts.iter().map(|part| vec![None; part.len()]).collect();
+        for ((part, old), row) in self.from.iter().zip(0..) {
+            new_rows[usize::from(*part)][usize::from(*old)] = Some(row);
+        }
         let mut labels: Vec<(Box<str>, Column)> = Vec::new();
         // The new index of each part's labels; a label that no row has any more is dropped.
         let mut indices: Vec<Vec<u32>> =
@@ -473,7 +479,7 @@ impl Merge {
         for name in names {
             let field = Field::Label(name.into());
             let columns: Vec<_> = self.parts.iter().map(|part| part.column(&field)).collect();
-            let column = Column::merge(&columns, &self.from, None);
+            let column = self.merge_label(&columns, &new_rows);
             if column.set() == 0 {
                 continue;
             }
@@ -503,6 +509,36 @@ impl Merge {
             })
             .collect();
         (labels.into(), Codes::build(&codes), sets.list.into())
+    }
+
+    /// The column of one label. Where few rows have it no others are looked at, since there may be
+    /// as many labels as rows.
+    fn merge_label(&self, columns: &[Option<&Column>], new_rows: &[Vec<Option<RowId>>]) -> Column {
+        let set: usize = columns.iter().flatten().map(|column| column.set()).sum();
+        let are_listed = columns
+            .iter()
+            .flatten()
+            .all(|column| matches!(column.codes(), Codes::Sparse { .. }) || column.set() == 0);
+        if !are_listed || !is_sparse(set, self.from.len()) {
+            return Column::merge(columns, &self.from, None);
+        }
+        let mut texts: Vec<(RowId, String)> = Vec::with_capacity(set);
+        let mut text = String::new();
+        for (column, new_rows) in columns.iter().zip(new_rows) {
+            let Some(column) = column else { continue };
+            let Codes::Sparse { rows, .. } = column.codes() else { continue };
+            for old in rows {
+                if let Some(row) = new_rows[usize::from(*old)]
+                    && let Some(text) = column.text(*old, &mut text)
+                {
+                    texts.push((row, text.to_owned()));
+                }
+            }
+        }
+        texts.sort_unstable_by_key(|(row, _)| *row);
+        let set: Vec<(RowId, ValueRef<'_>)> =
+            texts.iter().map(|(row, text)| (*row, ValueRef::Text(text))).collect();
+        Column::build(FieldType::Text, self.from.len(), &set, None)
     }
 
     fn merge_arguments(&self) -> Box<[(RowId, Box<[Argument]>)]> {

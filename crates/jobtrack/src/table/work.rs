@@ -18,8 +18,8 @@ const SIZES: usize = 3;
 const HEADS_BEHIND: usize = 4;
 const SIZES_BEHIND: usize = 2;
 
-/// Merges of moved places until their traces are shortened.
-const SHORTEN_EVERY: usize = 64;
+/// With so many places their traces are shortened, and again whenever there are twice as many.
+pub(super) const SHORTEN_FROM: usize = if cfg!(test) { 8 } else { 256 };
 
 /// A head that is being sealed, or segments that are being merged. It holds what it reads, so the
 /// table may change meanwhile.
@@ -211,8 +211,9 @@ impl Table {
                 retired._parts = self.retire(&old, made.map_or(Moved::Gone, Moved::To));
             }
         }
-        if self.places.len().is_multiple_of(SHORTEN_EVERY) {
+        if self.places.len() >= self.shorten_at {
             self.shorten();
+            self.shorten_at = self.places.len() * 2;
         }
         self.merges_behind = self.count_merges_behind();
         retired

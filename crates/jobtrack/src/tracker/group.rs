@@ -749,7 +749,10 @@ impl Plan {
         // Also of jobs that were deleted in the same commit: who waits for the end hears of it.
         let ended = made.iter().filter(|job| job.state().is_terminal()).cloned().collect();
         let overlaid = self.overlaid.into_inner();
-        for (id, touched) in self.touched {
+        // What goes does so first: its key may be another's by now.
+        let mut all: Vec<_> = self.touched.into_iter().collect();
+        all.sort_unstable_by_key(|(_, touched)| touched.now.is_some());
+        for (id, touched) in all {
             match touched.now.and_then(|index| made.get(index)) {
                 Some(job) if !job.state().is_terminal() => {
                     if let Some(number) = overlaid.get(&id) {
@@ -766,6 +769,16 @@ impl Plan {
                 None => {
                     table.remove(id);
                 }
+            }
+        }
+        // A child that comes to a parent which has ended meanwhile, or before, has yet to follow it.
+        for step in &self.steps {
+            if let (None, Next::Made(index)) = (&step.before, &step.after)
+                && let Some(parent) = made.get(*index).and_then(|job| job.parent)
+                && table.sides.families.is_parent(parent)
+                && table.row(parent).is_none_or(|row| lifecycle::check_parent(&row.job).is_err())
+            {
+                table.sides.families.unsettle(parent);
             }
         }
         for (_, id) in self.forgotten_tombstones {

@@ -7,8 +7,12 @@ use parking_lot::Mutex;
 use super::Inner;
 use crate::table::{Table, Work};
 
-/// Once no more than one part in so many of the memory is left, every commit gives back what it can.
-const TIGHT: usize = 16;
+/// Once no more than one part in so many of the memory is left, every commit gives back a share of
+/// what it can: well before new jobs are refused.
+const TIGHT: usize = 4;
+
+/// How many steps of merges each commit does then.
+const TIGHT_STEPS: usize = 16;
 
 /// What is under way among the segments.
 #[derive(Debug, Default)]
@@ -34,10 +38,9 @@ impl Inner {
         if merges && let Some(mut merging) = self.upkeep.merging.try_lock() {
             self.merge_a_step(&mut merging);
         }
-        if is_tight {
-            // Dead rows are what can be given back.
-            let mut merging = self.upkeep.merging.lock();
-            while self.merge_a_step(&mut merging) {}
+        // Dead rows are what can be given back.
+        if is_tight && let Some(mut merging) = self.upkeep.merging.try_lock() {
+            (0..TIGHT_STEPS).all(|_| self.merge_a_step(&mut merging));
         }
     }
 
