@@ -21,6 +21,7 @@ mod head;
 mod keys;
 mod numbers;
 mod part;
+mod places;
 mod records;
 mod rows;
 mod segment;
@@ -59,6 +60,7 @@ pub(crate) use tombstones::Tombstones;
 pub(crate) use work::Work;
 
 use self::head::Head;
+use self::places::{At, Moved, Places};
 use self::records::Records;
 use self::uuids::{PlaceId, Uuids};
 use crate::job::{Job, JobId, Revision, State};
@@ -98,9 +100,7 @@ pub(crate) struct Table {
     settled_bytes: usize,
     uuids: Uuids,
     /// Where each place is by now, by its number.
-    places: Vec<Moved>,
-    /// With so many places their traces are shortened.
-    shorten_at: usize,
+    places: Places,
     len: usize,
     tally: Tally,
     /// What is due but not swept, counted up to where it was last asked for.
@@ -108,29 +108,6 @@ pub(crate) struct Table {
     pub(crate) tombstones: Tombstones,
     pub(crate) sides: Sides,
     pub(crate) revision: Revision,
-}
-
-/// What became of a place: heads are sealed, segments merged, and entries of the uuid table follow
-/// only when their jobs change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moved {
-    /// It is a head, at this index.
-    Head(usize),
-    /// It is a segment, at this index.
-    Part(usize),
-    /// All of its living rows went there.
-    To(PlaceId),
-    /// Each of its living rows went to one of these.
-    ToEither(PlaceId, PlaceId),
-    /// No row of it lives.
-    Gone,
-}
-
-/// Where a living row is.
-#[derive(Debug, Clone, Copy)]
-enum At {
-    Head(usize),
-    Part(usize, RowId),
 }
 
 /// Jobs that have expired by some horizon and still wait to be swept, by kind and state. Counting
@@ -150,17 +127,17 @@ impl Default for Table {
 impl Table {
     /// An empty table whose heads and segments become so large; of at least one row each.
     pub(crate) fn shaped(shape: Shape) -> Table {
+        let mut places = Places::default();
+        let first = places.add(Moved::Head(0));
         Table {
             shape,
-            // Place 0 is none.
-            heads: vec![Head::new(1)],
+            heads: vec![Head::new(first)],
             parts: Arc::default(),
             records: Arc::default(),
             merges_behind: false,
             settled_bytes: 0,
             uuids: Uuids::default(),
-            places: vec![Moved::Gone, Moved::Head(0)],
-            shorten_at: work::SHORTEN_FROM,
+            places,
             len: 0,
             tally: Tally::default(),
             due: Mutex::new(Due { until: Timestamp::MIN, tally: Tally::default() }),
@@ -195,10 +172,15 @@ impl Table {
         self.sides.changed(before.as_deref(), Some(&row.job));
         self.tally_in(&row.job);
         match place {
-            Some(place) if place != active => self.uuids.replace(id, place, active),
+            Some(place) if place != active => {
+                self.uuids.replace(id, place, active);
+                self.places.unname(place);
+                self.places.name(active, 1);
+            }
             Some(_) => {}
             None => {
                 self.uuids.insert(id, active);
+                self.places.name(active, 1);
                 self.len += 1;
             }
         }
@@ -215,6 +197,7 @@ impl Table {
         let (before, Some(place)) = self.take(id) else { return false };
         self.sides.changed(before.as_deref(), None);
         self.uuids.remove(id, place);
+        self.places.unname(place);
         self.len -= 1;
         true
     }
@@ -231,7 +214,8 @@ impl Table {
         if let Some(row) = rows().find(|row| self.find(segment.uuid(*row)).is_some()) {
             return Err(segment.uuid(row));
         }
-        let place = self.new_place(Moved::Gone);
+        let place = self.places.add(Moved::Gone);
+        self.places.name(place, segment.len());
         for row in rows() {
             self.uuids.insert(segment.uuid(row), place);
             self.tally.add(&segment.kind(row), segment.state(row));
@@ -332,7 +316,7 @@ impl Table {
     /// Bytes that the jobs take: of segments exactly, of the few rows in the head by estimate.
     pub(crate) fn bytes(&self) -> usize {
         let heads: usize = self.heads.iter().map(Head::bytes).sum();
-        self.settled_bytes + heads + self.places.len() * size_of::<Moved>()
+        self.settled_bytes + heads + self.places.bytes()
     }
 
     fn active(&self) -> PlaceId {
@@ -341,24 +325,8 @@ impl Table {
 
     /// Begins a new head.
     fn turn_head(&mut self) {
-        let id = self.new_place(Moved::Head(self.heads.len()));
+        let id = self.places.add(Moved::Head(self.heads.len()));
         self.heads.push(Head::new(id));
-    }
-
-    fn new_place(&mut self, place: Moved) -> PlaceId {
-        self.places.push(place);
-        // Four thousand million heads and segments are beyond any store's life.
-        PlaceId::try_from(self.places.len() - 1).unwrap_or(PlaceId::MAX)
-    }
-
-    fn place(&self, id: PlaceId) -> Moved {
-        self.places.get(id as usize).copied().unwrap_or(Moved::Gone)
-    }
-
-    fn set_place(&mut self, id: PlaceId, moved: Moved) {
-        if let Some(place) = self.places.get_mut(id as usize) {
-            *place = moved;
-        }
     }
 
     /// Notes where heads and segments stand now.
@@ -366,7 +334,7 @@ impl Table {
         let heads = self.heads.iter().enumerate().map(|(at, head)| (head.id, Moved::Head(at)));
         let parts = self.parts.iter().enumerate().map(|(at, part)| (part.id, Moved::Part(at)));
         for (id, moved) in heads.chain(parts).collect::<Vec<_>>() {
-            self.set_place(id, moved);
+            self.places.set(id, moved);
         }
         let parts: usize = self.parts.iter().map(Part::bytes).sum();
         self.settled_bytes = parts + self.uuids.bytes();
@@ -385,7 +353,7 @@ impl Table {
     fn resolve(&self, place: PlaceId, id: JobId) -> Option<At> {
         let mut place = place;
         loop {
-            match self.place(place) {
+            match self.places.get(place) {
                 Moved::Gone => return None,
                 Moved::Head(at) => {
                     return self.heads.get(at)?.rows.get(id).map(|_| At::Head(at));

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::column::count;
 use super::part::{Alive, Part};
+use super::places::Moved;
 use super::rows::{Row, Rows};
 use super::segment::{Merge, Segment};
 use super::uuids::PlaceId;
-use super::{Moved, Shape, Table};
+use super::{Shape, Table};
 use crate::job::JobId;
 
 /// How many sizes of segments there are: merging leads from each to the next, the last ones stay.
@@ -17,9 +18,6 @@ const SIZES: usize = 3;
 /// segments of one size as a multiple of what is merged.
 const HEADS_BEHIND: usize = 4;
 const SIZES_BEHIND: usize = 2;
-
-/// With so many places their traces are shortened, and again whenever there are twice as many.
-pub(super) const SHORTEN_FROM: usize = if cfg!(test) { 8 } else { 256 };
 
 /// A head that is being sealed, or segments that are being merged. It holds what it reads, so the
 /// table may change meanwhile.
@@ -195,7 +193,7 @@ impl Table {
                     [one] => Moved::To(*one),
                     _ => Moved::Gone,
                 };
-                self.set_place(head, moved);
+                self.places.set(head, moved);
                 self.renumber();
                 retired._rows = Some(now);
             }
@@ -211,17 +209,14 @@ impl Table {
                 retired._parts = self.retire(&old, made.map_or(Moved::Gone, Moved::To));
             }
         }
-        if self.places.len() >= self.shorten_at {
-            self.shorten();
-            self.shorten_at = self.places.len() * 2;
-        }
+        self.places.forget();
         self.merges_behind = self.count_merges_behind();
         retired
     }
 
     /// Adds a segment of rows that are in the table already, less those that have died.
     fn add_part(&mut self, mut part: Part, died: &[JobId]) -> PlaceId {
-        part.id = self.new_place(Moved::Gone);
+        part.id = self.places.add(Moved::Gone);
         for id in died {
             if let Some(row) = part.find(*id) {
                 part.kill(row);
@@ -235,30 +230,9 @@ impl Table {
     fn retire(&mut self, old: &[PlaceId], moved: Moved) -> Vec<Part> {
         let parts = Arc::make_mut(&mut self.parts);
         let retired = parts.extract_if(.., |part| old.contains(&part.id)).collect();
-        old.iter().for_each(|id| self.set_place(*id, moved));
+        old.iter().for_each(|id| self.places.set(*id, moved));
         self.renumber();
         retired
-    }
-
-    /// Lets every place that has moved more than once name the last place at once.
-    fn shorten(&mut self) {
-        // Later places have greater numbers, and those they moved to are short already.
-        for id in (1..self.places.len()).rev() {
-            let Ok(id) = PlaceId::try_from(id) else { return };
-            let last = |place| match self.place(place) {
-                Moved::To(next) => next,
-                _ => place,
-            };
-            let shorter = match self.place(id) {
-                Moved::To(next) => match self.place(next) {
-                    moved @ (Moved::To(_) | Moved::ToEither(..) | Moved::Gone) => moved,
-                    _ => Moved::To(next),
-                },
-                Moved::ToEither(one, other) => Moved::ToEither(last(one), last(other)),
-                moved => moved,
-            };
-            self.set_place(id, shorter);
-        }
     }
 }
 
