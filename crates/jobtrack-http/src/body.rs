@@ -12,10 +12,7 @@ use crate::errors::{Fault, HttpKind};
 
 /// Reads the body of a request that may have one.
 pub(crate) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Vec<u8>, Fault> {
-    let too_large = || {
-        let message = format!("the body is longer than {limit} bytes");
-        Fault::new(HttpKind::BodyTooLarge, message)
-    };
+    let too_large = || too_large(limit);
     // Refused before anything of it is read, where its length is known.
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
@@ -26,6 +23,11 @@ pub(crate) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Resul
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(error) => Err(cut_short(&error)),
     }
+}
+
+/// The refusal of a body that is longer than may be.
+pub(crate) fn too_large(limit: usize) -> Fault {
+    Fault::new(HttpKind::BodyTooLarge, format!("the body is longer than {limit} bytes"))
 }
 
 /// The refusal of a body that did not come whole.

@@ -84,8 +84,10 @@ fn the_limits_are_those_that_hold() {
         ("a line of an import", mib(options.line_bytes)),
         ("records on a page", thousands(jobtrack::limits::PAGE_RECORDS)),
         ("requests in progress", options.in_flight.to_string()),
-        ("clients that watch", options.watchers.to_string()),
-        ("connections", server.connections.to_string()),
+        ("imports, exports and backups in progress", options.transfers.to_string()),
+        ("bytes of bodies on their way, but for imports", mib(options.bodies_bytes)),
+        ("clients that watch", thousands(options.watchers)),
+        ("connections", thousands(server.connections)),
     ] {
         let row = format!("| {what} | {most}");
         assert!(limits.iter().any(|limit| limit.starts_with(&row)), "{row}");

@@ -50,6 +50,7 @@
 //! # }
 //! ```
 
+mod admission;
 mod auth;
 mod backup;
 mod body;
@@ -76,6 +77,7 @@ use axum::Router;
 use jobtrack::Tracker;
 use tokio::sync::Semaphore;
 
+use crate::admission::Admission;
 pub use auth::with_users;
 pub use backup::restore;
 pub use files::FileError;
@@ -95,11 +97,22 @@ pub struct Options {
     pub line_bytes: usize,
     /// The longest path with its query: 16 KiB.
     pub uri_bytes: usize,
-    /// Requests that are being answered at a time; more are told to come again: 512.
+    /// How many rows, or values of a column, a query may read before it is refused: a thousand
+    /// million.
+    pub query_rows: u64,
+    /// Requests that are being answered at a time, those not counted whose body is still on its way;
+    /// more are told to come again: 256.
     pub in_flight: usize,
+    /// Imports, exports and backups at a time: 16.
+    pub transfers: usize,
+    /// How many bytes the bodies may fill that are on their way or being answered, those of imports
+    /// not counted: 64 MiB.
+    pub bodies_bytes: usize,
     /// How long a client may pause while it sends a body: 60 s.
     pub body_pause: Duration,
-    /// How many clients may watch at a time; each keeps a connection: 64.
+    /// How long all of a body may take, but for imports: 120 s.
+    pub body_time: Duration,
+    /// How many clients may watch at a time; each keeps a connection: 1,024.
     pub watchers: usize,
     /// After how long a client that watches is told that there is nothing to tell: 15 s.
     pub heartbeat: Duration,
@@ -112,9 +125,13 @@ impl Default for Options {
             body_bytes: 1024 * 1024,
             line_bytes: 1024 * 1024,
             uri_bytes: 16 * 1024,
-            in_flight: 512,
+            query_rows: 1_000_000_000,
+            in_flight: 256,
+            transfers: 16,
+            bodies_bytes: 64 * 1024 * 1024,
             body_pause: Duration::from_secs(60),
-            watchers: 64,
+            body_time: Duration::from_secs(120),
+            watchers: 1_024,
             heartbeat: Duration::from_secs(15),
         }
     }
@@ -125,17 +142,17 @@ impl Default for Options {
 pub(crate) struct App {
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) options: Options,
-    /// A place for each request that may be in progress.
-    pub(crate) in_flight: Semaphore,
+    /// Which requests may be in progress.
+    pub(crate) admission: Admission,
     /// A permit for each client that may watch.
     pub(crate) watchers: Arc<Semaphore>,
 }
 
 /// Both faces of this tracker.
 pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
-    let places = options.in_flight.clamp(1, Semaphore::MAX_PERMITS);
     let watchers = Arc::new(Semaphore::new(options.watchers.min(Semaphore::MAX_PERMITS)));
-    let app = Arc::new(App { tracker, options, in_flight: Semaphore::new(places), watchers });
+    let admission = Admission::new(&options);
+    let app = Arc::new(App { tracker, options, admission, watchers });
     let routes = Router::new()
         .merge(ontap::routes(&app))
         .merge(native::routes(&app))

@@ -81,8 +81,8 @@ pub(crate) async fn no_such_path(request: Request) -> Response {
 /// Puts around the routes what every request goes through, the outermost last.
 pub(crate) fn layers(routes: Router, app: &Arc<App>) -> Router {
     routes
-        .layer(RequestBodyTimeoutLayer::new(app.options.body_pause))
         .layer(middleware::from_fn_with_state(Arc::clone(app), common))
+        .layer(RequestBodyTimeoutLayer::new(app.options.body_pause))
         .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
             // The panic's own message goes to the log by way of the panic hook, not to the client.
             let message = "a fault of the server; its log says more";
@@ -96,17 +96,14 @@ pub(crate) fn layers(routes: Router, app: &Arc<App>) -> Router {
 async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let face = face_of(request.uri().path());
     let is_head = request.method() == Method::HEAD;
-    // Held until there is an answer: to send it is the connection's affair.
-    let place = app.in_flight.try_acquire();
-    let checked = match &place {
-        Ok(_) => check(&app, &request),
-        Err(_) => Err(too_many(&app)),
+    let admitted = match check(&app, &request) {
+        Ok(()) => app.admission.admit(request, &app.options).await,
+        Err(fault) => Err(fault),
     };
-    let mut response = match checked {
-        Ok(()) => next.run(request).await,
+    let mut response = match admitted {
+        Ok((request, _place)) => next.run(request).await,
         Err(fault) => fault.into_response(face),
     };
-    drop(place);
     complete(&mut response);
     if is_head {
         let length = axum::body::HttpBody::size_hint(response.body()).exact();
@@ -116,12 +113,6 @@ async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         }
     }
     response
-}
-
-fn too_many(app: &App) -> Fault {
-    let most = app.options.in_flight;
-    let message = format!("{most} requests are in progress, which is the most; try again later");
-    Fault::new(HttpKind::TooManyRequests, message)
 }
 
 /// Adds the headers that every answer has.

@@ -137,18 +137,16 @@ fn connections_beyond_the_limit_wait_for_their_turn() {
 }
 
 #[test]
-fn idle_clients_keep_nobody_out_for_long() {
-    let options = ServerOptions {
-        connections: 4,
-        head_time: 10 * LATE,
-        crowded_head_time: SOON,
-        ..ServerOptions::default()
-    };
+fn idle_clients_make_room_for_who_asks() {
+    let options =
+        ServerOptions { connections: 4, head_time: 10 * LATE, ..ServerOptions::default() };
     let server = Server::start(Options::default(), options);
-    // One says nothing, the others ask once and keep their connections.
+    // One says nothing, one half of a head, the others ask once and keep their connections.
     let silent = server.connect();
+    let mut half = server.connect();
+    half.write_all(b"GET / HTTP/1.1\r\nhost: te").unwrap();
     let mut idle = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         let mut stream = server.connect();
         stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
         let mut answer = [0; 12];
@@ -156,9 +154,38 @@ fn idle_clients_keep_nobody_out_for_long() {
         assert_eq!(&answer, b"HTTP/1.1 200");
         idle.push(stream);
     }
-    // The last of them came when the others had taken all but one.
+    for _ in 0..8 {
+        assert_eq!(server.get("/").status, 200);
+    }
+    drop((silent, half, idle));
+}
+
+#[test]
+fn who_sends_a_body_slowly_makes_room_as_well() {
+    let server = Server::start(
+        Options { body_pause: 10 * LATE, ..Options::default() },
+        ServerOptions { connections: 2, ..ServerOptions::default() },
+    );
+    let slow: Vec<_> = (0..2)
+        .map(|_| {
+            let mut stream = server.connect();
+            let head = "POST /v1/jobs HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\n{";
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
     assert_eq!(server.get("/").status, 200);
-    drop((silent, idle));
+    drop(slow);
+}
+
+#[test]
+fn a_connection_grows_old_between_requests_and_is_told_so() {
+    let options = ServerOptions { age: SOON, head_time: LATE, ..ServerOptions::default() };
+    let server = Server::start(Options::default(), options);
+    let mut stream = server.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    let (took, answer) = closed(&mut stream);
+    assert!(took >= SOON / 2 && took < LATE && answer.starts_with(b"HTTP/1.1 200"), "{took:?}");
 }
 
 #[test]

@@ -213,7 +213,7 @@ async fn backup(app: Arc<App>, request: Request) -> Answer {
         Method::GET | Method::HEAD => {
             body::expect_none(content).await?;
             Params::parse(parts.uri.query())?.only(&[])?;
-            Ok(transfer::backup(app))
+            transfer::backup(app)
         }
         Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
         method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),

@@ -17,6 +17,7 @@ use crate::respond::{Answer, blocking, json};
 
 pub(super) async fn list(app: Arc<App>, uri: &Uri) -> Answer {
     let mut listing = Listing::parse(uri, JOBS, Names::Native, app.options.query_limit)?;
+    listing.query.budget.rows = Some(app.options.query_rows);
     let _while_asked = listing.end_with_request();
     blocking(move || {
         if listing.explain {

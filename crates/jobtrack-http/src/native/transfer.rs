@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use jobtrack::{Budget, Job, Names, Query};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{JSON, NDJSON};
@@ -87,31 +87,36 @@ pub(super) fn export(app: Arc<App>, uri: &Uri) -> Answer {
         budget: Budget {
             soft: app.options.query_limit,
             hard: app.options.query_limit,
+            rows: Some(app.options.query_rows),
             ..Budget::default()
         },
         ..Query::default()
     };
-    Ok(streamed("an export", move |sender| send(&app, query, sender)))
+    let place = app.admission.transfer()?;
+    Ok(streamed("an export", place, move |sender| send(&app, query, sender)))
 }
 
 /// Every record of the store, all as of one commit.
-pub(super) fn backup(app: Arc<App>) -> Response {
-    streamed("a backup", move |sender| {
+pub(super) fn backup(app: Arc<App>) -> Answer {
+    let place = app.admission.transfer()?;
+    Ok(streamed("a backup", place, move |sender| {
         let mut pieces = BufWriter::with_capacity(BACKUP_PIECE, Pieces(sender));
         let written = crate::backup::write(&app.tracker, &mut pieces);
         let written = written.map_err(io::Error::other).and_then(|()| pieces.flush());
         // A client that is gone is not an error here.
         if sender.is_closed() { Ok(()) } else { written }
-    })
+    }))
 }
 
 /// Lines that a thread of its own sends, as fast as they are taken.
 fn streamed(
     what: &'static str,
+    place: OwnedSemaphorePermit,
     send: impl FnOnce(&mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> + Send + 'static,
 ) -> Response {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
+        let _place = place;
         if let Err(error) = send(&sender) {
             tracing::warn!("{what} broke off: {error}");
             // The body ends in an error, so the client sees that it is not whole.

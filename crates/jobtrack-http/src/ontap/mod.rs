@@ -74,6 +74,7 @@ async fn list(app: Arc<App>, parts: &Parts) -> Answer {
     let mut listing = Listing::parse(&parts.uri, JOBS, Names::Ontap, app.options.query_limit)?;
     let style = Style { links: Links::of(&parts.headers), layout: listing.layout };
     listing.query.filter = Tunnel::of(&parts.headers)?.narrow(listing.query.filter)?;
+    listing.query.budget.rows = Some(app.options.query_rows);
     let _while_asked = listing.end_with_request();
     blocking(move || {
         if listing.return_records {

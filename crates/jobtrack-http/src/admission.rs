@@ -1,0 +1,144 @@
+//! Which requests are let in, once all of them is there.
+//!
+//! A request takes one of few places only when its body has come whole: who sends slowly keeps a
+//! connection, which can be taken away (`server`), but keeps nobody else from being served. Bodies
+//! that are on their way share a number of bytes, so that memory stays flat however many there are.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::Options;
+use crate::body;
+use crate::errors::{Fault, HttpKind};
+use crate::server::Turn;
+
+/// The one path whose bodies have no end that could be waited for.
+const STREAMED: &str = "/v1/import";
+
+/// What may be in progress.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    requests: Semaphore,
+    most_requests: usize,
+    transfers: Arc<Semaphore>,
+    most_transfers: usize,
+    bytes: Semaphore,
+    most_bytes: usize,
+}
+
+/// What a request holds until there is an answer: to send that is the connection's affair.
+#[derive(Debug)]
+pub(crate) enum Admitted<'a> {
+    Request { _place: SemaphorePermit<'a>, _bytes: Option<SemaphorePermit<'a>> },
+    Transfer { _place: OwnedSemaphorePermit },
+}
+
+impl Admission {
+    pub(crate) fn new(options: &Options) -> Admission {
+        let [most_requests, most_transfers, most_bytes] =
+            [options.in_flight, options.transfers, options.bodies_bytes]
+                .map(|most| most.clamp(1, Semaphore::MAX_PERMITS));
+        Admission {
+            requests: Semaphore::new(most_requests),
+            most_requests,
+            transfers: Arc::new(Semaphore::new(most_transfers)),
+            most_transfers,
+            bytes: Semaphore::new(most_bytes),
+            most_bytes,
+        }
+    }
+
+    /// Waits for the whole request, and takes a place for it.
+    pub(crate) async fn admit(
+        &self,
+        request: Request,
+        options: &Options,
+    ) -> Result<(Request, Admitted<'_>), Fault> {
+        if request.uri().path() == STREAMED {
+            return Ok((request, Admitted::Transfer { _place: self.transfer()? }));
+        }
+        let (request, bytes) = self.whole(request, options).await?;
+        if let Some(turn) = request.extensions().get::<Arc<Turn>>() {
+            turn.is_served();
+        }
+        let place = self
+            .requests
+            .try_acquire()
+            .map_err(|_| too_many(format!("{} requests are in progress", self.most_requests)))?;
+        Ok((request, Admitted::Request { _place: place, _bytes: bytes }))
+    }
+
+    /// A place for what goes on for as long as its client takes: an import, an export, a backup. Each
+    /// has a thread to itself meanwhile.
+    pub(crate) fn transfer(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.transfers).try_acquire_owned().map_err(|_| {
+            let most = self.most_transfers;
+            too_many(format!("{most} imports, exports and backups are in progress"))
+        })
+    }
+
+    /// The request with all of its body in memory.
+    async fn whole(
+        &self,
+        request: Request,
+        options: &Options,
+    ) -> Result<(Request, Option<SemaphorePermit<'_>>), Fault> {
+        if request.body().is_end_stream() {
+            return Ok((request, None));
+        }
+        let (parts, body) = request.into_parts();
+        let limit = options.body_bytes;
+        if declared(&parts.headers).is_some_and(|length| length > limit as u64) {
+            return Err(body::too_large(limit));
+        }
+        let gathered = timeout(options.body_time, self.gather(body, limit)).await;
+        let (bytes, permit) = gathered.map_err(|_| {
+            body::cut_short(&format!("it took longer than {} s", options.body_time.as_secs_f32()))
+        })??;
+        Ok((Request::from_parts(parts, Body::from(bytes)), permit))
+    }
+
+    /// All bytes of the body, and the room that they take.
+    async fn gather(
+        &self,
+        mut body: Body,
+        limit: usize,
+    ) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Fault> {
+        let mut bytes = Vec::new();
+        let mut taken: Option<SemaphorePermit<'_>> = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| body::cut_short(&error))?;
+            // What else there is are trailers, which nobody reads.
+            let Ok(piece) = frame.into_data() else { continue };
+            if bytes.len().saturating_add(piece.len()) > limit {
+                return Err(body::too_large(limit));
+            }
+            let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+            let more = self.bytes.try_acquire_many(length).map_err(|_| {
+                too_many(format!("the bodies that are on their way fill {} bytes", self.most_bytes))
+            })?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok((bytes, taken))
+    }
+}
+
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_many(what: String) -> Fault {
+    let message = format!("{what}, which is the most; try again later");
+    Fault::new(HttpKind::TooManyRequests, message)
+}
