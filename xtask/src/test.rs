@@ -24,6 +24,7 @@ pub(crate) fn test(words: &[String]) -> Result {
         tools::nextest()?;
         tools::curl()?;
         tools::strace();
+        tools::slowhttptest();
         tools::python_with_requirements()
     })?;
     steps.step("format", || {
@@ -55,6 +56,10 @@ pub(crate) fn test(words: &[String]) -> Result {
             run(command(&python, &[script, "--binary"]).arg(&server))?;
         }
         Ok(())
+    })?;
+    steps.step("hostile clients against the server", || {
+        let server = target().join("debug").join("jobtrack");
+        run(command(&python, &["e2e/hostile_clients.py", "--binary"]).arg(&server))
     })?;
     steps.step_or_skip("fuzz targets", || match tools::fuzzer() {
         // Reported here and in the summary; all else still decides.

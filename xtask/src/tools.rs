@@ -110,6 +110,16 @@ pub(crate) fn curl() -> Result {
     debian_package("curl", "curl")
 }
 
+/// slowhttptest, a tester of slow clients; what it shows is shown by our own as well, without it.
+pub(crate) fn slowhttptest() {
+    // It has no option that ends well without a test.
+    if !succeeds(&mut command("sh", &["-c", "command -v slowhttptest"]))
+        && let Err(missing) = debian_package("slowhttptest", "slowhttptest")
+    {
+        println!("{missing}: its part will be skipped");
+    }
+}
+
 /// strace, with which tests let a sync fail. They skip themselves loudly without it, so nothing
 /// depends on whether it can be had.
 pub(crate) fn strace() {

@@ -5,20 +5,24 @@
 //! that are on their way share a number of bytes, so that memory stays flat however many there are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header;
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::Options;
 use crate::body;
 use crate::errors::{Fault, HttpKind};
 use crate::server::Turn;
 
+/// How often the log tells, at most, that requests are refused.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// The one path whose bodies have no end that could be waited for.
 const STREAMED: &str = "/v1/import";
 
@@ -31,6 +35,14 @@ pub(crate) struct Admission {
     most_transfers: usize,
     bytes: Semaphore,
     most_bytes: usize,
+    refused: Mutex<Refused>,
+}
+
+/// What the log was not told yet.
+#[derive(Debug, Default)]
+struct Refused {
+    requests: u64,
+    last_told: Option<Instant>,
 }
 
 /// What a request holds until there is an answer: to send that is the connection's affair.
@@ -52,6 +64,7 @@ impl Admission {
             most_transfers,
             bytes: Semaphore::new(most_bytes),
             most_bytes,
+            refused: Mutex::default(),
         }
     }
 
@@ -68,10 +81,9 @@ impl Admission {
         if let Some(turn) = request.extensions().get::<Arc<Turn>>() {
             turn.is_served();
         }
-        let place = self
-            .requests
-            .try_acquire()
-            .map_err(|_| too_many(format!("{} requests are in progress", self.most_requests)))?;
+        let place = self.requests.try_acquire().map_err(|_| {
+            self.too_many(&format!("{} requests are in progress", self.most_requests))
+        })?;
         Ok((request, Admitted::Request { _place: place, _bytes: bytes }))
     }
 
@@ -80,7 +92,7 @@ impl Admission {
     pub(crate) fn transfer(&self) -> Result<OwnedSemaphorePermit, Fault> {
         Arc::clone(&self.transfers).try_acquire_owned().map_err(|_| {
             let most = self.most_transfers;
-            too_many(format!("{most} imports, exports and backups are in progress"))
+            self.too_many(&format!("{most} imports, exports and backups are in progress"))
         })
     }
 
@@ -122,7 +134,10 @@ impl Admission {
             }
             let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
             let more = self.bytes.try_acquire_many(length).map_err(|_| {
-                too_many(format!("the bodies that are on their way fill {} bytes", self.most_bytes))
+                self.too_many(&format!(
+                    "the bodies that are on their way fill {} bytes",
+                    self.most_bytes
+                ))
             })?;
             match &mut taken {
                 Some(taken) => taken.merge(more),
@@ -132,13 +147,19 @@ impl Admission {
         }
         Ok((bytes, taken))
     }
+
+    fn too_many(&self, what: &str) -> Fault {
+        let mut refused = self.refused.lock();
+        refused.requests += 1;
+        if refused.last_told.is_none_or(|last| last.elapsed() >= TELL_EVERY) {
+            tracing::warn!(refused = refused.requests, "overloaded: {what}, which is the most");
+            *refused = Refused { requests: 0, last_told: Some(Instant::now()) };
+        }
+        let message = format!("{what}, which is the most; try again later");
+        Fault::new(HttpKind::TooManyRequests, message)
+    }
 }
 
 fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn too_many(what: String) -> Fault {
-    let message = format!("{what}, which is the most; try again later");
-    Fault::new(HttpKind::TooManyRequests, message)
 }

@@ -301,7 +301,10 @@ impl Fault {
     }
 
     fn log(&self, name: &str, status: StatusCode) {
-        if status.is_server_error() {
+        if self.kind == Kind::Http(HttpKind::TooManyRequests) {
+            // A flood of requests must not become one of lines; `admission` tells of it now and then.
+            tracing::debug!(kind = name, "{}", self.line());
+        } else if status.is_server_error() {
             tracing::warn!(kind = name, "{}", self.line());
         }
     }

@@ -100,9 +100,11 @@ pub struct Options {
     /// How many rows, or values of a column, a query may read before it is refused: a thousand
     /// million.
     pub query_rows: u64,
-    /// Requests that are being answered at a time, those not counted whose body is still on its way;
-    /// more are told to come again: 256.
+    /// Requests that are being answered at a time, those not counted whose body is still on its way:
+    /// 256.
     pub in_flight: usize,
+    /// How long one more waits for a place before it is told to come again: half a second.
+    pub patience: Duration,
     /// Imports, exports and backups at a time: 16.
     pub transfers: usize,
     /// How many bytes the bodies may fill that are on their way or being answered, those of imports
@@ -127,6 +129,7 @@ impl Default for Options {
             uri_bytes: 16 * 1024,
             query_rows: 1_000_000_000,
             in_flight: 256,
+            patience: Duration::from_millis(500),
             transfers: 16,
             bodies_bytes: 64 * 1024 * 1024,
             body_pause: Duration::from_secs(60),
