@@ -11,6 +11,7 @@ mod compare;
 mod coverage;
 mod figures;
 mod fuzz;
+mod http;
 mod keep;
 mod layers;
 mod mutants;
@@ -44,6 +45,8 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
   compare [--jobs N,...] [--only PART,...] [--classes TEXT,...] [--seconds S] [--json]
           [--from FILE,...] [--write DIR]
                                      jobtrack beside SQLite: queries, changes, memory (--help tells)
+  http [--jobs N] [--connections N] [--seconds S] [--rounds N] [--json]
+                                     the list query over HTTP beside a bare handler
   torture [--only NAME] [--minutes N] [--seed N] [--write FILE]
                                      power cuts, failing disks, killed processes, damage, for every
                                      store, at length (--help tells)
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Some("mutants") => mutants::mutants(&rest),
         Some("figures") => figures::figures(&rest),
         Some("compare") => compare::compare(&rest),
+        Some("http") => http::http(&rest),
         Some("torture") => torture::torture(&rest),
         Some("wear") => torture::wear(&rest),
         Some("keep-stores") => keep::keep_stores(&rest),
