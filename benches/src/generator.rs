@@ -227,7 +227,7 @@ fn run(random: &mut Random, job: &mut JobParts, template: Template, number: u64,
             job.update_time = instant(seen);
             let done = random.below(100);
             job.message = random.pick_skewed(RUNNING).replace("{p}", &done.to_string());
-            job.progress = Some(Progress { done, total: Some(100), unit: "percent".to_owned() });
+            job.progress = Some(Progress { done, total: Some(100), unit: "percent".into() });
         }
         State::Success => {
             end(job, started, ended);
@@ -298,7 +298,7 @@ fn complete(random: &mut Random, job: &mut JobParts, number: u64) {
     .into();
     if job.progress.is_none() && job.start_time.is_some() {
         let done = if job.state == State::Success { number } else { random.below(number + 1) };
-        job.progress = Some(Progress { done, total: Some(number), unit: "blocks".to_owned() });
+        job.progress = Some(Progress { done, total: Some(number), unit: "blocks".into() });
     }
     if let (State::Failure, Some(code)) = (job.state, NonZeroI64::new(job.code))
         && job.error.is_none()
@@ -317,7 +317,7 @@ fn complete(random: &mut Random, job: &mut JobParts, number: u64) {
             action: Action::Cancel,
             by: Actor::named(format!("operator-{}", random.below(8))),
             time: job.update_time,
-            reason: "Maintenance of the node".to_owned(),
+            reason: "Maintenance of the node".into(),
         });
     }
 }
@@ -398,7 +398,7 @@ fn name(template: Template, number: u64) -> String {
 
 fn scope(number: u64) -> Scope {
     let id = uuid::Builder::from_random_bytes(u128::from(number + 1).to_be_bytes()).into_uuid();
-    Scope { name: format!("svm{number}"), id: id.to_string() }
+    Scope { name: format!("svm{number}").into(), id: id.to_string().into() }
 }
 
 fn labels(random: &mut Random) -> BTreeMap<String, String> {

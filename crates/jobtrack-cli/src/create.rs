@@ -104,7 +104,7 @@ pub(crate) struct About {
 impl About {
     /// A new job of this description.
     pub(crate) fn job(&self, description: &str) -> NewJob {
-        let scope = Scope { name: self.scope.clone(), id: self.scope_id.clone() };
+        let scope = Scope { name: self.scope.clone().into(), id: self.scope_id.clone().into() };
         NewJob {
             kind: self.kind.clone(),
             node: self.node.clone(),
@@ -119,10 +119,10 @@ impl About {
 }
 
 pub(crate) fn create(arguments: &Arguments) -> Result<Exit, Failed> {
-    let progress = arguments
-        .progress
-        .clone()
-        .map(|progress| Progress { unit: arguments.unit.clone().unwrap_or_default(), ..progress });
+    let progress = arguments.progress.clone().map(|progress| Progress {
+        unit: arguments.unit.clone().unwrap_or_default().into(),
+        ..progress
+    });
     let job = NewJob {
         uuid: arguments.uuid,
         message: arguments.message.clone(),
@@ -158,7 +158,7 @@ pub(crate) fn progress(text: &str) -> Result<Progress, String> {
         None => (number(text)?, None),
         Some((done, total)) => (number(done)?, Some(number(total)?)),
     };
-    Ok(Progress { done, total, unit: String::new() })
+    Ok(Progress { done, total, unit: jobtrack::Text::new() })
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ impl Story {
         let says = job.kind.says;
         let step = u128::from(job.done) * says.len() as u128 / u128::from(job.total.max(1));
         let message = usize::try_from(step).ok().and_then(|step| says.get(step));
-        let unit = job.kind.unit.to_owned();
+        let unit = job.kind.unit.into();
         let report = Report {
             message: message.map(|message| (*message).to_owned()),
             progress: Some(Progress { done: job.done, total: Some(job.total), unit }),
@@ -339,7 +339,7 @@ impl Story {
     fn new_job(&mut self) -> (&'static Kind, String, NewJob) {
         let kind = self.pick(KINDS);
         let name = format!("{}{}", kind.object, self.random.below(240));
-        let scope = Scope { name: (*self.pick(SCOPES)).to_owned(), id: String::new() };
+        let scope = Scope { name: (*self.pick(SCOPES)).into(), id: jobtrack::Text::new() };
         let tier = ("tier".to_owned(), (*self.pick(TIERS)).to_owned());
         let job = NewJob {
             kind: kind.name.to_owned(),

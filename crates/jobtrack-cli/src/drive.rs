@@ -113,10 +113,10 @@ pub(crate) fn start(arguments: &StartArguments) -> Result<Exit, Failed> {
 }
 
 pub(crate) fn report(arguments: &ReportArguments) -> Result<Exit, Failed> {
-    let progress = arguments
-        .progress
-        .clone()
-        .map(|progress| Progress { unit: arguments.unit.clone().unwrap_or_default(), ..progress });
+    let progress = arguments.progress.clone().map(|progress| Progress {
+        unit: arguments.unit.clone().unwrap_or_default().into(),
+        ..progress
+    });
     let report = Report { message: arguments.message.clone(), progress };
     change(&arguments.common, arguments.uuid, "report", &serde_json::to_value(report)?, false)
 }

@@ -509,7 +509,7 @@ impl<'m> Player<'m> {
             // By whom it was canceled, and why, is no matter of the model's.
             message: match found.message.strip_prefix("The job was canceled") {
                 Some(_) => "The job was canceled".to_owned(),
-                None => found.message.clone(),
+                None => found.message.to_string(),
             },
             code: found.code(),
             cause: found.cause(),
@@ -521,12 +521,12 @@ impl<'m> Player<'m> {
             deadline: found.deadline,
             lease: found.lease.as_ref().map(|lease| {
                 assert_eq!(lease.token, u64::from(found.claims));
-                let holder = lease.holder.clone();
+                let holder = lease.holder.to_string();
                 ModelLease { holder, term: lease.term, until: lease.until }
             }),
             claims: found.claims,
             losses: found.losses,
-            key: found.idempotency_key.clone(),
+            key: found.idempotency_key.as_ref().map(String::from),
             parent: found.parent.map(|parent| parent.as_bytes()[15] - 1),
             roll_up: roll_up(&found.kind),
             retained_from: found.retention.from,

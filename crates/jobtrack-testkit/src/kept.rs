@@ -164,13 +164,14 @@ fn fill(store: Box<dyn Store>, clock: &ManualClock, is_first: bool) {
             job.kind = if n.is_multiple_of(2) { "backup" } else { "volume move" }.to_owned();
             job.node = format!("node{}", n % 7);
             job.message = "queued by a test".to_owned();
-            job.scope = Some(jobtrack::Scope { name: format!("svm{}", n % 5), id: format!("{n}") });
+            let (name, id) = (format!("svm{}", n % 5).into(), n.to_string().into());
+            job.scope = Some(jobtrack::Scope { name, id });
             job.labels.insert("tier".to_owned(), "gold".to_owned());
             job.labels.insert("naïve".to_owned(), "ü\u{1F600}".to_owned());
         }
         if n % 4 == 0 {
-            let unit = "files".to_owned();
-            job.progress = Some(jobtrack::Progress { done: number, total: Some(1_000), unit });
+            job.progress =
+                Some(jobtrack::Progress { done: number, total: Some(1_000), unit: "files".into() });
         }
         job.cooperative = n % 5 == 0;
         job.allows = jobtrack::Allows { pause: n % 11 != 0, cancel: n % 13 != 0 };

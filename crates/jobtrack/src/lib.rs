@@ -75,7 +75,7 @@ pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
     Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Job, JobError, JobId,
-    JobParts, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State,
+    JobParts, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State, Text,
 };
 pub use lifecycle::{Children, FamilyOptions, LeaseOptions, Lost, RollUp};
 pub use limits::Limits;

@@ -15,7 +15,7 @@ use crate::command::{Failure, NewJob, Renewal, Report, Success, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
     Action, Actor, Cause, Ended, ErrorDetail, Job, JobId, JobParts, Labels, Lease, Phase, Request,
-    Retention, Revision, State,
+    Retention, Revision, State, Text,
 };
 use crate::limits::RETENTION_SECONDS;
 use crate::timestamp::Timestamp;
@@ -236,14 +236,14 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
         uuid,
         phase: Phase::Queued { start_time: None },
         requested: None,
-        description: new.description.clone(),
-        message: new.message.clone(),
+        description: (&new.description).into(),
+        message: (&new.message).into(),
         create_time: now.wall,
         update_time: now.wall,
         retention: Retention { span: whole_micros(new.retention.unwrap_or(retention)), from: None },
         deadline: new.deadline,
-        kind: new.kind.clone(),
-        node: new.node.clone(),
+        kind: (&new.kind).into(),
+        node: (&new.node).into(),
         scope: new.scope.clone().filter(|scope| *scope != Default::default()),
         labels: new.labels.clone().into(),
         progress: new.progress.clone(),
@@ -255,7 +255,7 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
         losses: 0,
         payload_bytes: None,
         result_bytes: None,
-        idempotency_key: new.idempotency_key.clone(),
+        idempotency_key: new.idempotency_key.as_ref().map(Text::from),
         revision: Revision::default(),
     }
 }
@@ -324,7 +324,7 @@ fn begin(job: &mut Job, stamp: Timestamp) {
 fn tell(job: &mut Job, update: &Update) {
     let Update::Report(Report { message, progress }) = update else { return };
     if let Some(message) = message {
-        job.message.clone_from(message);
+        job.message = message.into();
     }
     if progress.is_some() {
         job.progress.clone_from(progress);
@@ -355,10 +355,10 @@ fn answer(job: &mut Job, met: Action) {
 fn end_well(job: &mut Job, update: &Update, stamp: Timestamp, now: Moment) {
     let Update::Succeed(Success { message, code }) = update else { return };
     if let Some(message) = message {
-        job.message.clone_from(message);
+        job.message = message.into();
     }
     if job.message.is_empty() {
-        job.message.push_str(DEFAULT_SUCCESS);
+        job.message = DEFAULT_SUCCESS.into();
     }
     job.phase = Phase::Success { ended: end(job, stamp, now), code: *code };
 }
@@ -390,15 +390,15 @@ fn end_badly(
     };
     let given = |message: &Option<String>| message.clone().filter(|message| !message.is_empty());
     job.message = match agreed("error.message", given(message), given(&error.message))? {
-        Some(message) => message,
+        Some(message) => message.into(),
         None => match (&canceling, cause) {
             (Some(Request { by, reason, .. }), Cause::Canceled) => {
-                canceled_message(Asked { message_bytes, ..Asked::of(by, reason) })
+                canceled_message(Asked { message_bytes, ..Asked::of(by, reason) }).into()
             }
-            _ => cause.default_message().to_owned(),
+            _ => cause.default_message().into(),
         },
     };
-    let detail = ErrorDetail { target: error.target, arguments: error.arguments };
+    let detail = ErrorDetail { target: error.target.into(), arguments: error.arguments };
     job.phase = Phase::Failure { ended: end(job, stamp, now), cause, code, detail };
     Ok(())
 }
@@ -417,7 +417,7 @@ fn agreed<T: PartialEq>(field: &str, outer: Option<T>, inner: Option<T>) -> Resu
 
 fn cancel(job: &mut Job, asked: Asked<'_>, stamp: Timestamp, now: Moment) {
     let cause = Cause::Canceled;
-    job.message = canceled_message(asked);
+    job.message = canceled_message(asked).into();
     job.phase = Phase::Failure {
         ended: end(job, stamp, now),
         cause,
@@ -510,7 +510,7 @@ fn ask(job: &Job, action: Action, asked: Asked<'_>, stamp: Timestamp) -> Result<
             action,
             by: asked.by.clone(),
             time: stamp,
-            reason: asked.reason.to_owned(),
+            reason: asked.reason.into(),
         })),
     }
 }

@@ -464,7 +464,7 @@ mod imported {
         let order = JobParts { start_time: Some(at(5)), ..parts(RUNNING) };
         assert_eq!(refused(order), (ErrorKind::Contradiction, Some("start_time".to_owned())));
         let asked = |state, cooperative, action| JobParts {
-            requested: Some(Request { action, by: alice(), time: at(20), reason: String::new() }),
+            requested: Some(Request { action, by: alice(), time: at(20), reason: Text::new() }),
             cooperative,
             ..parts(state)
         };
@@ -481,7 +481,7 @@ mod imported {
         assert_eq!(refused(brings), (ErrorKind::InvalidValue, Some("payload_bytes".to_owned())));
         let held = |state, token, claims| {
             let (holder, until) = ("w".to_owned(), at(70));
-            let lease = Lease { holder, token, since: None, term: None, until };
+            let lease = Lease { holder: holder.into(), token, since: None, term: None, until };
             JobParts { lease: Some(lease), claims, ..parts(state) }
         };
         let contradiction = |field: &str| (ErrorKind::Contradiction, Some(field.to_owned()));
@@ -497,7 +497,7 @@ mod imported {
 #[test]
 fn a_scope_without_name_and_id_is_none() {
     let of_scope = |name: &str, id: &str| {
-        let scope = Some(Scope { name: name.to_owned(), id: id.to_owned() });
+        let scope = Some(Scope { name: name.into(), id: id.into() });
         let new = NewJob { scope, ..NewJob::default() };
         create(&new, JobId::from_uuid(uuid::Uuid::nil()), Duration::ZERO, now(10)).scope
     };

@@ -342,7 +342,7 @@ fn row_13_progress_updates_flood_the_store() {
     for n in 1..=10_000_u64 {
         clock.advance(Duration::from_micros(500)); // Five seconds in all.
         let id = ids[usize::try_from(n).unwrap() % ids.len()];
-        let progress = Progress { done: n, total: Some(10_000), unit: String::new() };
+        let progress = Progress { done: n, total: Some(10_000), unit: jobtrack::Text::new() };
         tracker.progress(id, progress, None).unwrap();
         assert_eq!(tracker.get(id).unwrap().progress.as_ref().unwrap().done, n, "seen at once");
     }

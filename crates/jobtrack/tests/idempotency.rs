@@ -72,8 +72,10 @@ fn other_content_is_a_conflict_that_names_the_job_and_the_field() {
         let message = format!("\"k\" made the job {first}, whose {field} differs");
         assert_eq!(error.message(), message);
     }
-    let scoped =
-        NewJob { scope: Some(Scope { name: "vs1".to_owned(), id: String::new() }), ..keyed("k") };
+    let scoped = NewJob {
+        scope: Some(Scope { name: "vs1".into(), id: jobtrack::Text::new() }),
+        ..keyed("k")
+    };
     assert!(!create(&tracker, scoped).unwrap().is_repeat, "a key is one within its scope");
     let error = create(&tracker, keyed("")).unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidValue, Some("idempotency_key")));

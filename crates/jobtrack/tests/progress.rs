@@ -29,7 +29,7 @@ fn running(tracker: &Tracker) -> JobId {
 }
 
 fn done(n: u64) -> Progress {
-    Progress { done: n, total: Some(100), unit: "files".to_owned() }
+    Progress { done: n, total: Some(100), unit: "files".into() }
 }
 
 fn of(tracker: &Tracker, id: JobId) -> Option<u64> {
@@ -127,7 +127,7 @@ fn only_the_holder_reports_and_is_heard_of_by_it() {
     assert_eq!(of(&tracker, id), Some(200));
     let unknown = "1cd8a442-86d1-11e0-ae1c-123478563412".parse().unwrap();
     assert_eq!(tracker.progress(unknown, done(1), None).unwrap_err().kind(), ErrorKind::NotFound);
-    let unit = Progress { unit: "x".repeat(1_000), ..done(1) };
+    let unit = Progress { unit: "x".repeat(1_000).into(), ..done(1) };
     assert_eq!(tracker.progress(id, unit, Some(1)).unwrap_err().kind(), ErrorKind::LimitExceeded);
 }
 

@@ -47,7 +47,7 @@ fn new(n: u128) -> NewJob {
 }
 
 fn of_scope(n: u128, name: &str) -> NewJob {
-    let scope = Scope { name: name.to_owned(), id: String::new() };
+    let scope = Scope { name: name.into(), id: jobtrack::Text::new() };
     NewJob { scope: Some(scope), ..new(n) }
 }
 

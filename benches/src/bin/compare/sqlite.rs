@@ -296,13 +296,13 @@ fn record(row: &Row<'_>) -> Result<JobParts> {
         }),
         _ => None,
     };
-    let scope = Scope { name: text(row, 17)?, id: text(row, 18)? };
+    let scope = Scope { name: text(row, 17)?.into(), id: text(row, 18)?.into() };
     let progress = match row.get::<_, Option<i64>>(20)? {
         None => None,
         Some(done) => Some(Progress {
             done: done.cast_unsigned(),
             total: row.get::<_, Option<i64>>(21)?.map(i64::cast_unsigned),
-            unit: text(row, 22)?,
+            unit: text(row, 22)?.into(),
         }),
     };
     let requested = match word(row, 26, Action::ALL)? {
@@ -311,7 +311,7 @@ fn record(row: &Row<'_>) -> Result<JobParts> {
             action,
             by: Actor::named(text(row, 27)?),
             time: time(row, 28)?.ok_or_else(|| wrong(28))?,
-            reason: text(row, 29)?,
+            reason: text(row, 29)?.into(),
         }),
     };
     Ok(JobParts {

@@ -40,7 +40,7 @@ fn bytes_per_second(is_ahead: bool) -> f64 {
         while began.elapsed() < at {
             std::hint::spin_loop();
         }
-        let progress = Progress { done: n.into(), total: None, unit: "bytes".to_owned() };
+        let progress = Progress { done: n.into(), total: None, unit: "bytes".into() };
         if is_ahead {
             tracker.progress(*id, progress, None).expect("it is running");
         } else {

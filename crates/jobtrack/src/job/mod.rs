@@ -8,6 +8,7 @@
 mod parts;
 mod pieces;
 mod state;
+mod text;
 
 use std::fmt;
 use std::num::NonZeroI64;
@@ -24,6 +25,7 @@ pub use pieces::{
     Retention, Revision, Scope,
 };
 pub use state::{Action, Cause, State};
+pub use text::Text;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::timestamp::Timestamp;
@@ -102,9 +104,9 @@ pub struct Job {
     /// What an operator asked and the worker has not answered yet.
     pub requested: Option<Request>,
     /// What the job is; set at creation.
-    pub description: String,
+    pub description: Text,
     /// Where it stands now; replaced by each report.
-    pub message: String,
+    pub message: Text,
     /// When it was made known.
     pub create_time: Timestamp,
     /// When it last changed.
@@ -114,9 +116,9 @@ pub struct Job {
     /// The time, in engine time, past which running fails with cause timed out.
     pub deadline: Option<Timestamp>,
     /// What sort of operation it is.
-    pub kind: String,
+    pub kind: Text,
     /// Where it runs.
-    pub node: String,
+    pub node: Text,
     /// Whose it is.
     pub scope: Option<Scope>,
     /// Names and values of the application's own.
@@ -140,7 +142,7 @@ pub struct Job {
     /// Bytes of its result in the store.
     pub result_bytes: Option<u64>,
     /// The key under which a repeated creation finds it again.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<Text>,
     /// The commit that last changed it.
     pub revision: Revision,
 }
@@ -256,8 +258,8 @@ impl Job {
         match &self.phase {
             Phase::Failure { code, detail, .. } => Some(JobError {
                 code: *code,
-                message: self.message.clone(),
-                target: detail.target.clone(),
+                message: self.message.to_string(),
+                target: detail.target.to_string(),
                 arguments: detail.arguments.clone(),
             }),
             _ => None,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     Allows, Cause, Ended, ErrorDetail, Job, JobError, JobId, Lease, Phase, Progress, Request,
-    Retention, Revision, Scope, State,
+    Retention, Revision, Scope, State, Text,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::timestamp::Timestamp;
@@ -141,8 +141,8 @@ impl From<&Job> for JobParts {
             state: job.state(),
             requested: job.requested.clone(),
             cause: job.cause(),
-            description: job.description.clone(),
-            message: job.message.clone(),
+            description: job.description.to_string(),
+            message: job.message.to_string(),
             code: job.code(),
             error: job.error(),
             create_time: job.create_time,
@@ -153,8 +153,8 @@ impl From<&Job> for JobParts {
             retained_from: job.retention.from,
             expire_time: job.expire_time(),
             deadline: job.deadline,
-            kind: job.kind.clone(),
-            node: job.node.clone(),
+            kind: job.kind.to_string(),
+            node: job.node.to_string(),
             scope: job.scope.clone(),
             labels: (&job.labels).into(),
             progress: job.progress.clone(),
@@ -166,7 +166,7 @@ impl From<&Job> for JobParts {
             losses: job.losses,
             payload_bytes: job.payload_bytes,
             result_bytes: job.result_bytes,
-            idempotency_key: job.idempotency_key.clone(),
+            idempotency_key: job.idempotency_key.as_ref().map(String::from),
             revision: job.revision,
         }
     }
@@ -188,14 +188,14 @@ impl TryFrom<JobParts> for Job {
             uuid: parts.uuid,
             phase,
             requested: parts.requested,
-            description: parts.description,
-            message: parts.message,
+            description: parts.description.into(),
+            message: parts.message.into(),
             create_time: parts.create_time,
             update_time: parts.update_time,
             retention: Retention { span: parts.retention, from: parts.retained_from },
             deadline: parts.deadline,
-            kind: parts.kind,
-            node: parts.node,
+            kind: parts.kind.into(),
+            node: parts.node.into(),
             scope,
             labels: parts.labels.into(),
             progress: parts.progress,
@@ -207,7 +207,7 @@ impl TryFrom<JobParts> for Job {
             losses: parts.losses,
             payload_bytes: parts.payload_bytes,
             result_bytes: parts.result_bytes,
-            idempotency_key: parts.idempotency_key,
+            idempotency_key: parts.idempotency_key.map(Text::from),
             revision: parts.revision,
         })
     }
@@ -304,7 +304,7 @@ fn failure(parts: &JobParts) -> Result<Phase> {
             return Err(contradiction("error.message", "it is not the job's message".to_owned()));
         }
         Some(error) => {
-            ErrorDetail { target: error.target.clone(), arguments: error.arguments.clone() }
+            ErrorDetail { target: (&error.target).into(), arguments: error.arguments.clone() }
         }
     };
     Ok(Phase::Failure { ended: ended(parts)?, cause, code, detail })

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroI64;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Action, Job, JobId, State, optional_seconds};
+use super::{Action, Job, JobId, State, Text, optional_seconds};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::timestamp::Timestamp;
 
@@ -76,11 +77,11 @@ impl<'de> Deserialize<'de> for Revision {
 /// Who asks for a change: a user, a worker, a controller. Empty means that nobody said.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Actor(String);
+pub struct Actor(Text);
 
 impl Actor {
     /// The actor of this name.
-    pub fn named(name: impl Into<String>) -> Self {
+    pub fn named(name: impl Into<Text>) -> Self {
         Actor(name.into())
     }
 
@@ -102,8 +103,8 @@ pub struct Request {
     /// When.
     pub time: Timestamp,
     /// Why; empty if nobody said.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub reason: Text,
 }
 
 fn is_nobody(actor: &Actor) -> bool {
@@ -124,29 +125,33 @@ fn is_nobody(actor: &Actor) -> bool {
 /// assert_eq!(labels.iter().collect::<Vec<_>>(), [("tier", "gold")]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+pub struct Labels(Option<Arc<[(Text, Text)]>>);
 
 impl Labels {
     /// The value of the label of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(other, _)| (**other).cmp(name)).ok()?;
-        self.0.get(at).map(|(_, value)| &**value)
+        let at = self.list().binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
+        self.list().get(at).map(|(_, value)| value.as_str())
     }
 
     /// The labels of these names and values, which are sorted by name, each name once.
-    pub(crate) fn from_sorted(labels: Box<[(Box<str>, Box<str>)]>) -> Self {
-        Labels(labels)
+    pub(crate) fn from_sorted(labels: impl ExactSizeIterator<Item = (Text, Text)>) -> Self {
+        Labels((labels.len() > 0).then(|| labels.collect()))
     }
 
     /// Every name with its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        self.list().iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn list(&self) -> &[(Text, Text)] {
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
 impl From<BTreeMap<String, String>> for Labels {
     fn from(labels: BTreeMap<String, String>) -> Self {
-        Labels(labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        Labels::from_sorted(labels.into_iter().map(|(name, value)| (name.into(), value.into())))
     }
 }
 
@@ -171,11 +176,11 @@ pub struct Retention {
 #[serde(deny_unknown_fields, default)]
 pub struct Scope {
     /// The name; empty if unset.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub name: Text,
     /// The id; empty if unset.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub id: String,
+    #[serde(skip_serializing_if = "Text::is_empty")]
+    pub id: Text,
 }
 
 /// How far a job is.
@@ -188,8 +193,8 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// Of what: bytes, files, percent; empty if unset.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub unit: String,
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub unit: Text,
 }
 
 /// What operators may ask of a job; all of it unless told otherwise.
@@ -213,7 +218,7 @@ impl Default for Allows {
 #[serde(deny_unknown_fields)]
 pub struct Lease {
     /// The holder's name.
-    pub holder: String,
+    pub holder: Text,
     /// The fencing token: every later claim of the job has a greater one.
     pub token: u64,
     /// When it was claimed.
@@ -243,7 +248,7 @@ pub struct Argument {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ErrorDetail {
     /// The parameter or object at fault; empty if unset.
-    pub target: String,
+    pub target: Text,
     /// Arguments of the message.
     pub arguments: Vec<Argument>,
 }

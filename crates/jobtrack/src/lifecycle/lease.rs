@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Asked, Moment, cancel, end, go_on, halt, whole_micros};
 use crate::command::{Report, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Action, Actor, Cause, ErrorDetail, Job, Lease, Phase, State};
+use crate::job::{Action, Actor, Cause, ErrorDetail, Job, Lease, Phase, State, Text};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
@@ -116,7 +116,7 @@ fn lost(job: &Job, message: String) -> Error {
 
 /// Who holds it, since when and until when.
 fn held(lease: &Lease) -> String {
-    let mut text = lease.holder.clone();
+    let mut text = lease.holder.to_string();
     if let Some(since) = lease.since {
         text.push_str(&format!(" since {since}"));
     }
@@ -141,7 +141,7 @@ pub(super) fn take(job: &mut Job, holder: Holder<'_>, stamp: Timestamp, now: Mom
     job.claims = job.claims.saturating_add(1);
     let term = holder.term.map(whole_micros);
     job.lease = Some(Box::new(Lease {
-        holder: holder.name.to_owned(),
+        holder: holder.name.into(),
         token: job.claims.into(),
         since: Some(stamp),
         term,
@@ -214,7 +214,7 @@ pub(crate) fn lapse(job: &Job, options: &LeaseOptions, limits: &Limits, now: Mom
         _ if wants == Some(Action::Cancel) => let_go(&mut next, limits.message, stamp, now),
         Lost::QueueAgain { at_most } if next.losses <= at_most => {
             let text = format!("Queued again: its worker {} was lost", lease.holder);
-            next.message = fitting(text).unwrap_or_default();
+            next.message = fitting(text).unwrap_or_default().into();
             let_go(&mut next, limits.message, stamp, now);
         }
         Lost::Fail | Lost::QueueAgain { .. } => {
@@ -238,7 +238,7 @@ pub(crate) fn lapse(job: &Job, options: &LeaseOptions, limits: &Limits, now: Mom
 
 /// Ends the job as a failure that no worker told.
 fn give_up(job: &mut Job, cause: Cause, message: Option<String>, stamp: Timestamp, now: Moment) {
-    job.message = message.unwrap_or_else(|| cause.default_message().to_owned());
+    job.message = message.map_or_else(|| cause.default_message().into(), Text::from);
     let (code, detail) = (cause.default_code(), ErrorDetail::default());
     job.phase = Phase::Failure { ended: end(job, stamp, now), cause, code, detail };
 }

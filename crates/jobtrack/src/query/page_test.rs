@@ -180,7 +180,7 @@ fn numbered(jobs: u128) -> Snapshot {
     random_jobs::snapshot((0..jobs).map(|n| {
         let kind = if n % 1_000 == 999 { "rare" } else { "common" };
         let uuid = JobId::from_uuid(uuid::Uuid::from_u128(n));
-        Job { uuid, kind: kind.to_owned(), ..job.clone() }
+        Job { uuid, kind: kind.into(), ..job.clone() }
     }))
 }
 

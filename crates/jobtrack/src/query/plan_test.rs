@@ -28,7 +28,15 @@ fn job(number: u128) -> Job {
     let kind = if number % 5_000 == 17 { "rare" } else { "common" }.to_owned();
     let node = format!("n{}", number % 10);
     let uuid = JobId::from_uuid(uuid::Uuid::from_u128(number * 7_919 % JOBS));
-    Job { uuid, phase, message, kind, node, update_time: start_time, ..plain }
+    Job {
+        uuid,
+        phase,
+        message: message.into(),
+        kind: kind.into(),
+        node: node.into(),
+        update_time: start_time,
+        ..plain
+    }
 }
 
 /// The jobs in two segments, those of the first half in the first.

@@ -89,7 +89,7 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
                 action: if flags[0] { Action::Pause } else { Action::Cancel },
                 by: Actor::named(node.clone()),
                 time,
-                reason: kind.clone(),
+                reason: kind.clone().into(),
             }),
             cause: is_failure.then_some(cause),
             description,
@@ -106,14 +106,18 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
             deadline,
             kind,
             node,
-            scope: Some(Scope { name: scope_name, id: scope_id }),
+            scope: Some(Scope { name: scope_name.into(), id: scope_id.into() }),
             labels: labels.into_iter().collect::<BTreeMap<_, _>>(),
-            progress: progress.map(|(done, total)| Progress { done, total, unit: String::new() }),
+            progress: progress.map(|(done, total)| Progress {
+                done,
+                total,
+                unit: crate::job::Text::new(),
+            }),
             parent,
             allows: Allows { pause: flags[2], cancel: true },
             cooperative: flags[3],
             lease: number.map(|token| Lease {
-                holder: "h".to_owned(),
+                holder: "h".into(),
                 token,
                 since: None,
                 term: None,
@@ -136,7 +140,7 @@ pub(super) fn plain(number: u128) -> Job {
         "create_time": "2026-03-01T10:00:00Z", "update_time": "2026-03-01T10:00:00Z"}"#;
     let job: Job = serde_json::from_str(text).unwrap();
     let uuid = JobId::from_uuid(uuid::Uuid::from_u128(number));
-    Job { uuid, description: number.to_string(), ..job }
+    Job { uuid, description: number.to_string().into(), ..job }
 }
 
 /// A snapshot of these jobs.

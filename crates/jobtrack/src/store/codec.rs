@@ -121,7 +121,7 @@ pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
             },
             by: request.by.name().to_owned(),
             time: request.time.as_micros(),
-            reason: request.reason,
+            reason: request.reason.into(),
         }),
         cause: parts.cause.map(|cause| match cause {
             Cause::Error => 0,
@@ -145,16 +145,20 @@ pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
         deadline: parts.deadline.map(Timestamp::as_micros),
         kind: parts.kind,
         node: parts.node,
-        scope: parts.scope.map(|scope| (scope.name, scope.id)),
+        scope: parts.scope.map(|scope| (scope.name.into(), scope.id.into())),
         labels: parts.labels.into_iter().collect(),
-        progress: parts.progress.map(|p| ProgressV1 { done: p.done, total: p.total, unit: p.unit }),
+        progress: parts.progress.map(|p| ProgressV1 {
+            done: p.done,
+            total: p.total,
+            unit: p.unit.into(),
+        }),
         parent: parts.parent.map(|parent| *parent.as_bytes()),
         allows_pause: parts.allows.pause,
         allows_cancel: parts.allows.cancel,
         cooperative: parts.cooperative,
         // Since when and for how long stands in the record of the job's claims.
         lease: parts.lease.map(|lease| LeaseV1 {
-            holder: lease.holder,
+            holder: lease.holder.into(),
             token: lease.token,
             until: lease.until.as_micros(),
         }),
@@ -200,16 +204,20 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         deadline: record.deadline.map(time_of).transpose()?,
         kind: record.kind,
         node: record.node,
-        scope: record.scope.map(|(name, id)| Scope { name, id }),
+        scope: record.scope.map(scope_of),
         labels: record.labels.into_iter().collect(),
-        progress: record.progress.map(|p| Progress { done: p.done, total: p.total, unit: p.unit }),
+        progress: record.progress.map(|p| Progress {
+            done: p.done,
+            total: p.total,
+            unit: p.unit.into(),
+        }),
         parent: record.parent.map(id_of),
         allows: Allows { pause: record.allows_pause, cancel: record.allows_cancel },
         cooperative: record.cooperative,
         lease: match record.lease {
             None => None,
             Some(lease) => Some(Lease {
-                holder: lease.holder,
+                holder: lease.holder.into(),
                 token: lease.token,
                 since: None,
                 term: None,
@@ -264,7 +272,7 @@ pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
     encode(&TombstoneV1 {
         epoch: tombstone.revision.epoch,
         uuid: *gone.uuid.as_bytes(),
-        scope: gone.scope.clone().map(|scope| (scope.name, scope.id)),
+        scope: gone.scope.clone().map(|scope| (scope.name.into(), scope.id.into())),
         state: state_number(gone.state),
         code: gone.code,
         end_time: gone.end_time.as_micros(),
@@ -280,7 +288,7 @@ pub(crate) fn decode_tombstone(bytes: &[u8], number: u64) -> Result<Tombstone> {
     Ok(Tombstone {
         gone: Gone {
             uuid: id_of(record.uuid),
-            scope: record.scope.map(|(name, id)| Scope { name, id }),
+            scope: record.scope.map(scope_of),
             state: state_of(record.state)?,
             code: record.code,
             end_time: time_of(record.end_time)?,
@@ -559,8 +567,12 @@ fn request_of(record: RequestV1) -> Result<Request> {
         action,
         by: Actor::named(record.by),
         time: time_of(record.time)?,
-        reason: record.reason,
+        reason: record.reason.into(),
     })
+}
+
+fn scope_of((name, id): (String, String)) -> Scope {
+    Scope { name: name.into(), id: id.into() }
 }
 
 fn id_of(bytes: [u8; 16]) -> JobId {
@@ -713,7 +725,7 @@ mod tests {
     fn what_a_watch_rests_on_survives() {
         let gone = Gone {
             uuid: id_of([7; 16]),
-            scope: Some(Scope { name: "s".to_owned(), id: "i".to_owned() }),
+            scope: Some(Scope { name: "s".into(), id: "i".into() }),
             state: State::Failure,
             code: -7,
             end_time: Timestamp::MIN,

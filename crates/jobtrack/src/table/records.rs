@@ -75,7 +75,7 @@ mod tests {
             let records = Records::default();
             let of = |part: u32, row: u16| {
                 let message = format!("{part} {row}");
-                Job { message, ..model.clone() }
+                Job { message: message.into(), ..model.clone() }
             };
             for (part, row) in asked {
                 let row = row % 512;

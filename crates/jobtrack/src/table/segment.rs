@@ -18,7 +18,7 @@ use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
 use crate::job::{
     Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Job, JobId, Labels, Lease, Phase,
-    Progress, Request, Retention, Revision, Scope, State,
+    Progress, Request, Retention, Revision, Scope, State, Text,
 };
 use crate::timestamp::Timestamp;
 
@@ -142,7 +142,7 @@ impl Segment {
     }
 
     /// This row's kind.
-    pub(crate) fn kind(&self, row: RowId) -> String {
+    pub(crate) fn kind(&self, row: RowId) -> Text {
         self.text(&Field::Kind, row, &mut String::new())
     }
 
@@ -191,7 +191,7 @@ impl Segment {
             losses: self.count_in(&Field::Losses, row),
             payload_bytes: self.unsigned(&Field::PayloadBytes, row),
             result_bytes: self.unsigned(&Field::ResultBytes, row),
-            idempotency_key: self.fixed(&Field::IdempotencyKey).text(row, text).map(str::to_owned),
+            idempotency_key: self.fixed(&Field::IdempotencyKey).text(row, text).map(Text::from),
             revision: self.revision(row),
         }
     }
@@ -260,8 +260,8 @@ impl Segment {
         self.fixed(field).number(row).map(|key| value_of(field.field_type(), key))
     }
 
-    fn text(&self, field: &Field, row: RowId, text: &mut String) -> String {
-        self.fixed(field).text(row, text).map(str::to_owned).unwrap_or_default()
+    fn text(&self, field: &Field, row: RowId, text: &mut String) -> Text {
+        self.fixed(field).text(row, text).map(Text::from).unwrap_or_default()
     }
 
     fn time(&self, field: &Field, row: RowId) -> Option<Timestamp> {
@@ -363,9 +363,9 @@ impl Segment {
         let set = &self.label_sets[usize::from(self.label_set.get(row))];
         let pairs = set.iter().filter_map(|index| {
             let (name, column) = &self.labels[*index as usize];
-            Some((name.clone(), column.text(row, text)?.into()))
+            Some((Text::from(&**name), column.text(row, text)?.into()))
         });
-        Labels::from_sorted(pairs.collect())
+        Labels::from_sorted(pairs.collect::<Vec<_>>().into_iter())
     }
 
     fn progress(&self, row: RowId, text: &mut String) -> Option<Progress> {
@@ -378,7 +378,7 @@ impl Segment {
 
     fn lease(&self, row: RowId, text: &mut String) -> Option<Lease> {
         Some(Lease {
-            holder: self.fixed(&Field::LeaseHolder).text(row, text)?.to_owned(),
+            holder: self.fixed(&Field::LeaseHolder).text(row, text)?.into(),
             token: self.unsigned(&Field::LeaseToken, row)?,
             since: self.time(&Field::LeaseSince, row),
             term: self.span(&Field::LeaseTerm, row),

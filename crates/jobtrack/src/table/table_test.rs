@@ -87,7 +87,7 @@ fn with_id(job: Job, n: u8) -> Arc<Job> {
         claims,
         losses: claims / 2,
         deadline: has(4).then_some(job.update_time),
-        idempotency_key: has(3).then(|| format!("key {}", number % 7)),
+        idempotency_key: has(3).then(|| format!("key {}", number % 7).into()),
         parent: job.parent.map(|parent| id(parent.as_bytes()[15] % 64)),
         ..job
     })
