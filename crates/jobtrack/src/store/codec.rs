@@ -6,6 +6,7 @@
 //! proves byte for byte that both agree. A struct here is never changed once it was released: a new
 //! field is a new version, with a struct of its own.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroI64;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Gone, Job, JobError, JobId, JobParts, Lease, Progress,
-    Request, Revision, Scope, State,
+    Action, Actor, Allows, Argument, Cause, Gone, Job, JobError, JobId, JobParts, Labels, Lease,
+    Phase, Progress, Request, Revision, Scope, State,
 };
 use crate::timestamp::Timestamp;
 
@@ -102,96 +103,96 @@ impl Claims {
 }
 
 pub(crate) fn encode_job(job: &Job) -> Result<Vec<u8>> {
-    let parts = JobParts::from(job);
-    let error = parts.error.unwrap_or(JobError {
-        code: NonZeroI64::MIN,
-        message: String::new(),
-        target: String::new(),
-        arguments: Vec::new(),
-    });
+    let (target, arguments) = match &job.phase {
+        Phase::Failure { detail, .. } => (&*detail.target, detail.arguments.as_slice()),
+        _ => ("", &[][..]),
+    };
     encode(&JobV1 {
-        epoch: parts.revision.epoch,
-        uuid: *parts.uuid.as_bytes(),
-        state: state_number(parts.state),
-        requested: parts.requested.map(|request| RequestV1 {
+        epoch: job.revision.epoch,
+        uuid: *job.uuid.as_bytes(),
+        state: state_number(job.state()),
+        requested: job.requested.as_ref().map(|request| RequestV1 {
             action: match request.action {
                 Action::Pause => 0,
                 Action::Resume => 1,
                 Action::Cancel => 2,
             },
-            by: request.by.name().to_owned(),
+            by: request.by.name(),
             time: request.time.as_micros(),
-            reason: request.reason.into(),
+            reason: &request.reason,
         }),
-        cause: parts.cause.map(|cause| match cause {
+        cause: job.cause().map(|cause| match cause {
             Cause::Error => 0,
             Cause::Canceled => 1,
             Cause::Lost => 2,
             Cause::TimedOut => 3,
         }),
-        description: parts.description,
-        message: parts.message,
-        code: parts.code,
-        error_target: error.target,
-        error_arguments: error.arguments.into_iter().map(|a| (a.code, a.message)).collect(),
-        create_time: parts.create_time.as_micros(),
-        start_time: parts.start_time.map(Timestamp::as_micros),
-        end_time: parts.end_time.map(Timestamp::as_micros),
-        update_time: parts.update_time.as_micros(),
+        description: &job.description,
+        message: &job.message,
+        code: job.code(),
+        error_target: target,
+        error_arguments: arguments.iter().map(|a| (&*a.code, &*a.message)).collect(),
+        create_time: job.create_time.as_micros(),
+        start_time: job.start_time().map(Timestamp::as_micros),
+        end_time: job.end_time().map(Timestamp::as_micros),
+        update_time: job.update_time.as_micros(),
         // At most a hundred years, so never the fallback.
-        retention: u64::try_from(parts.retention.as_micros()).unwrap_or(u64::MAX),
-        retained_from: parts.retained_from.map(Timestamp::as_micros),
-        expire_time: parts.expire_time.map(Timestamp::as_micros),
-        deadline: parts.deadline.map(Timestamp::as_micros),
-        kind: parts.kind,
-        node: parts.node,
-        scope: parts.scope.map(|scope| (scope.name.into(), scope.id.into())),
-        labels: parts.labels.into_iter().collect(),
-        progress: parts.progress.map(|p| ProgressV1 {
-            done: p.done,
-            total: p.total,
-            unit: p.unit.into(),
+        retention: u64::try_from(job.retention.span.as_micros()).unwrap_or(u64::MAX),
+        retained_from: job.retention.from.map(Timestamp::as_micros),
+        expire_time: job.expire_time().map(Timestamp::as_micros),
+        deadline: job.deadline.map(Timestamp::as_micros),
+        kind: &job.kind,
+        node: &job.node,
+        scope: job.scope.as_ref().map(|scope| (&*scope.name, &*scope.id)),
+        labels: job.labels.iter().collect(),
+        progress: job.progress.as_ref().map(|progress| ProgressV1 {
+            done: progress.done,
+            total: progress.total,
+            unit: &progress.unit,
         }),
-        parent: parts.parent.map(|parent| *parent.as_bytes()),
-        allows_pause: parts.allows.pause,
-        allows_cancel: parts.allows.cancel,
-        cooperative: parts.cooperative,
+        parent: job.parent.map(|parent| *parent.as_bytes()),
+        allows_pause: job.allows.pause,
+        allows_cancel: job.allows.cancel,
+        cooperative: job.cooperative,
         // Since when and for how long stands in the record of the job's claims.
-        lease: parts.lease.map(|lease| LeaseV1 {
-            holder: lease.holder.into(),
+        lease: job.lease.as_ref().map(|lease| LeaseV1 {
+            holder: &lease.holder,
             token: lease.token,
             until: lease.until.as_micros(),
         }),
-        payload_bytes: parts.payload_bytes,
-        result_bytes: parts.result_bytes,
-        idempotency_key: parts.idempotency_key,
+        payload_bytes: job.payload_bytes,
+        result_bytes: job.result_bytes,
+        idempotency_key: job.idempotency_key.as_deref(),
     })
 }
 
 /// The job of a record that the commit of this number wrote.
 pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
-    let record: JobV1 = decode(bytes, "a job")?;
+    let record: JobV1<'_> = decode(bytes, "a job")?;
     let state = state_of(record.state)?;
     let error = match (state, NonZeroI64::new(record.code)) {
         (State::Failure, Some(code)) => Some(JobError {
             code,
-            message: record.message.clone(),
-            target: record.error_target,
+            message: record.message.into(),
+            target: record.error_target.into(),
             arguments: record
                 .error_arguments
-                .into_iter()
-                .map(|(code, message)| Argument { code, message })
+                .iter()
+                .map(|(code, message)| Argument {
+                    code: (*code).into(),
+                    message: (*message).into(),
+                })
                 .collect(),
         }),
         _ => None,
     };
-    Job::try_from(JobParts {
+    let parts = JobParts {
         uuid: id_of(record.uuid),
         state,
         requested: record.requested.map(request_of).transpose()?,
         cause: record.cause.map(cause_of).transpose()?,
-        description: record.description,
-        message: record.message,
+        description: record.description.into(),
+        message: record.message.into(),
         code: record.code,
         error,
         create_time: time_of(record.create_time)?,
@@ -202,14 +203,14 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         retained_from: record.retained_from.map(time_of).transpose()?,
         expire_time: record.expire_time.map(time_of).transpose()?,
         deadline: record.deadline.map(time_of).transpose()?,
-        kind: record.kind,
-        node: record.node,
-        scope: record.scope.map(scope_of),
-        labels: record.labels.into_iter().collect(),
-        progress: record.progress.map(|p| Progress {
-            done: p.done,
-            total: p.total,
-            unit: p.unit.into(),
+        kind: record.kind.into(),
+        node: record.node.into(),
+        scope: record.scope.map(|(name, id)| Scope { name: name.into(), id: id.into() }),
+        labels: BTreeMap::new(),
+        progress: record.progress.map(|progress| Progress {
+            done: progress.done,
+            total: progress.total,
+            unit: progress.unit.into(),
         }),
         parent: record.parent.map(id_of),
         allows: Allows { pause: record.allows_pause, cancel: record.allows_cancel },
@@ -228,10 +229,24 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         losses: 0,
         payload_bytes: record.payload_bytes,
         result_bytes: record.result_bytes,
-        idempotency_key: record.idempotency_key,
+        idempotency_key: record.idempotency_key.map(Into::into),
         revision: Revision { epoch: record.epoch, number },
-    })
-    .map_err(|error| damaged(&format!("the job breaks an invariant: {error}")))
+    };
+    let job = Job::try_from(parts)
+        .map_err(|error| damaged(&format!("the job breaks an invariant: {error}")))?;
+    // No invariant is about labels, and a tree of them on the way would cost more than all the rest.
+    Ok(Job { labels: labels_of(&record.labels), ..job })
+}
+
+/// The labels of a record: in order of name as they were written, unless another wrote them.
+fn labels_of(labels: &[(&str, &str)]) -> Labels {
+    if labels.is_sorted_by(|(left, _), (right, _)| left < right) {
+        return Labels::from_sorted(
+            labels.iter().map(|(name, value)| ((*name).into(), (*value).into())),
+        );
+    }
+    let owned = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Labels::from(owned.collect::<BTreeMap<_, _>>())
 }
 
 /// The key of the record of a job's claims; the job's own is this number.
@@ -272,7 +287,7 @@ pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
     encode(&TombstoneV1 {
         epoch: tombstone.revision.epoch,
         uuid: *gone.uuid.as_bytes(),
-        scope: gone.scope.clone().map(|scope| (scope.name.into(), scope.id.into())),
+        scope: gone.scope.as_ref().map(|scope| (&*scope.name, &*scope.id)),
         state: state_number(gone.state),
         code: gone.code,
         end_time: gone.end_time.as_micros(),
@@ -284,11 +299,11 @@ pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
 
 /// The tombstone of a record that the commit of this number wrote.
 pub(crate) fn decode_tombstone(bytes: &[u8], number: u64) -> Result<Tombstone> {
-    let record: TombstoneV1 = decode(bytes, "a tombstone")?;
+    let record: TombstoneV1<'_> = decode(bytes, "a tombstone")?;
     Ok(Tombstone {
         gone: Gone {
             uuid: id_of(record.uuid),
-            scope: record.scope.map(scope_of),
+            scope: record.scope.map(|(name, id)| Scope { name: name.into(), id: id.into() }),
             state: state_of(record.state)?,
             code: record.code,
             end_time: time_of(record.end_time)?,
@@ -363,18 +378,18 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head> {
 }
 
 #[derive(SchemaWrite, SchemaRead)]
-#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
-struct JobV1 {
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::BorrowDecode))]
+struct JobV1<'a> {
     epoch: u64,
     uuid: [u8; 16],
     state: u8,
-    requested: Option<RequestV1>,
+    requested: Option<RequestV1<'a>>,
     cause: Option<u8>,
-    description: String,
-    message: String,
+    description: &'a str,
+    message: &'a str,
     code: i64,
-    error_target: String,
-    error_arguments: Vec<(String, String)>,
+    error_target: &'a str,
+    error_arguments: Vec<(&'a str, &'a str)>,
     create_time: i64,
     start_time: Option<i64>,
     end_time: Option<i64>,
@@ -383,42 +398,42 @@ struct JobV1 {
     retained_from: Option<i64>,
     expire_time: Option<i64>,
     deadline: Option<i64>,
-    kind: String,
-    node: String,
-    scope: Option<(String, String)>,
-    labels: Vec<(String, String)>,
-    progress: Option<ProgressV1>,
+    kind: &'a str,
+    node: &'a str,
+    scope: Option<(&'a str, &'a str)>,
+    labels: Vec<(&'a str, &'a str)>,
+    progress: Option<ProgressV1<'a>>,
     parent: Option<[u8; 16]>,
     allows_pause: bool,
     allows_cancel: bool,
     cooperative: bool,
-    lease: Option<LeaseV1>,
+    lease: Option<LeaseV1<'a>>,
     payload_bytes: Option<u64>,
     result_bytes: Option<u64>,
-    idempotency_key: Option<String>,
+    idempotency_key: Option<&'a str>,
 }
 
 #[derive(SchemaWrite, SchemaRead)]
-#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
-struct RequestV1 {
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::BorrowDecode))]
+struct RequestV1<'a> {
     action: u8,
-    by: String,
+    by: &'a str,
     time: i64,
-    reason: String,
+    reason: &'a str,
 }
 
 #[derive(SchemaWrite, SchemaRead)]
-#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
-struct ProgressV1 {
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::BorrowDecode))]
+struct ProgressV1<'a> {
     done: u64,
     total: Option<u64>,
-    unit: String,
+    unit: &'a str,
 }
 
 #[derive(SchemaWrite, SchemaRead)]
-#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
-struct LeaseV1 {
-    holder: String,
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::BorrowDecode))]
+struct LeaseV1<'a> {
+    holder: &'a str,
     token: u64,
     until: i64,
 }
@@ -434,11 +449,11 @@ struct ClaimsV1 {
 }
 
 #[derive(SchemaWrite, SchemaRead)]
-#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
-struct TombstoneV1 {
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::BorrowDecode))]
+struct TombstoneV1<'a> {
     epoch: u64,
     uuid: [u8; 16],
-    scope: Option<(String, String)>,
+    scope: Option<(&'a str, &'a str)>,
     state: u8,
     code: i64,
     end_time: i64,
@@ -478,39 +493,35 @@ macro_rules! config {
 }
 
 macro_rules! record {
-    ($($type:ty),+) => { $(
-        impl Encoded for $type {
+    ($($type:ident $(<$life:lifetime>)?),+) => { $(
+        impl<'a> Encoded<'a> for $type $(<$life>)? {
             fn to_bytes(&self) -> Option<Vec<u8>> {
-                serialize(self, config!()).ok()
+                serialize(&(VERSION, self), config!()).ok()
             }
 
-            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+            fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
                 deserialize_exact(bytes, config!()).ok()
             }
         }
     )+ };
 }
 
-/// A struct that is written as it is. Its two functions hide the type of the configuration, which
-/// spells out seven parameters.
-trait Encoded: Sized {
+/// A struct that is written as it is, behind the version; it is read without that, and borrows its
+/// texts. The two functions hide the type of the configuration, which spells out seven parameters.
+trait Encoded<'a>: Sized {
     fn to_bytes(&self) -> Option<Vec<u8>>;
-    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+    fn from_bytes(bytes: &'a [u8]) -> Option<Self>;
 }
 
-record!(JobV1, ClaimsV1, TombstoneV1, HeadV1, EpochsV1, ForgottenV1);
+record!(JobV1<'a>, ClaimsV1, TombstoneV1<'a>, HeadV1, EpochsV1, ForgottenV1);
 
-fn encode<T: Encoded>(record: &T) -> Result<Vec<u8>> {
-    let body = record.to_bytes().ok_or_else(|| {
+fn encode<'a, T: Encoded<'a>>(record: &T) -> Result<Vec<u8>> {
+    record.to_bytes().ok_or_else(|| {
         Error::new(ErrorKind::LimitExceeded, "the record is too large to be written")
-    })?;
-    let mut bytes = Vec::with_capacity(body.len() + 1);
-    bytes.push(VERSION);
-    bytes.extend(body);
-    Ok(bytes)
+    })
 }
 
-fn decode<T: Encoded>(bytes: &[u8], what: &str) -> Result<T> {
+fn decode<'a, T: Encoded<'a>>(bytes: &'a [u8], what: &str) -> Result<T> {
     match bytes.split_first() {
         Some((&VERSION, body)) => {
             T::from_bytes(body).ok_or_else(|| damaged(&format!("{what} cannot be decoded")))
@@ -556,7 +567,7 @@ fn cause_of(number: u8) -> Result<Cause> {
     }
 }
 
-fn request_of(record: RequestV1) -> Result<Request> {
+fn request_of(record: RequestV1<'_>) -> Result<Request> {
     let action = match record.action {
         0 => Action::Pause,
         1 => Action::Resume,
@@ -569,10 +580,6 @@ fn request_of(record: RequestV1) -> Result<Request> {
         time: time_of(record.time)?,
         reason: record.reason.into(),
     })
-}
-
-fn scope_of((name, id): (String, String)) -> Scope {
-    Scope { name: name.into(), id: id.into() }
 }
 
 fn id_of(bytes: [u8; 16]) -> JobId {
@@ -594,11 +601,13 @@ mod tests {
 
     use super::*;
 
-    fn text() -> impl Strategy<Value = String> {
-        proptest::string::string_regex("[a-zé\u{1F600}]{0,40}").unwrap()
+    /// Texts that records can borrow: leaked, for as long as the tests run.
+    fn text() -> impl Strategy<Value = &'static str> {
+        let text = proptest::string::string_regex("[a-zé\u{1F600}]{0,40}").unwrap();
+        text.prop_map(|text| &*text.leak())
     }
 
-    fn job_record() -> impl Strategy<Value = JobV1> {
+    fn job_record() -> impl Strategy<Value = JobV1<'static>> {
         let numbers = (any::<u64>(), any::<[u8; 16]>(), 0..=4u8, any::<i64>());
         let times = (any::<i64>(), any::<Option<i64>>(), any::<Option<i64>>(), any::<i64>());
         let texts = (text(), text(), text(), text(), proptest::option::of(text()));
@@ -624,7 +633,7 @@ mod tests {
                 description: texts.0,
                 message: texts.1,
                 code: numbers.3,
-                error_target: texts.2.clone(),
+                error_target: texts.2,
                 error_arguments: pairs.clone(),
                 create_time: times.0,
                 start_time: times.1,
@@ -635,8 +644,8 @@ mod tests {
                 expire_time: times.2,
                 deadline: times.1,
                 kind: texts.2,
-                node: texts.3.clone(),
-                scope: Some((texts.3, String::new())),
+                node: texts.3,
+                scope: Some((texts.3, "")),
                 labels: pairs,
                 progress: optional.1.map(|(done, total, unit)| ProgressV1 { done, total, unit }),
                 parent: optional.3,
@@ -656,12 +665,15 @@ mod tests {
         #[test]
         fn wincode_and_bincode_agree_byte_for_byte(record in job_record()) {
             let standard = bincode::config::standard();
-            let ours = record.to_bytes().unwrap();
-            prop_assert_eq!(&ours, &bincode::encode_to_vec(&record, standard).unwrap());
-            let (theirs, read): (JobV1, usize) = bincode::decode_from_slice(&ours, standard).unwrap();
+            let bytes = record.to_bytes().unwrap();
+            prop_assert_eq!(bytes[0], VERSION);
+            let ours = &bytes[1..];
+            prop_assert_eq!(ours, &bincode::encode_to_vec(&record, standard).unwrap());
+            let (theirs, read): (JobV1<'_>, usize) =
+                bincode::borrow_decode_from_slice(ours, standard).unwrap();
             prop_assert_eq!(read, ours.len());
             prop_assert_eq!(&theirs, &record);
-            prop_assert_eq!(JobV1::from_bytes(&ours).unwrap(), record);
+            prop_assert_eq!(JobV1::from_bytes(ours).unwrap(), record);
         }
 
         #[test]
@@ -725,7 +737,7 @@ mod tests {
     fn what_a_watch_rests_on_survives() {
         let gone = Gone {
             uuid: id_of([7; 16]),
-            scope: Some(Scope { name: "s".into(), id: "i".into() }),
+            scope: Some(Scope { name: "s".to_owned(), id: "i".to_owned() }),
             state: State::Failure,
             code: -7,
             end_time: Timestamp::MIN,

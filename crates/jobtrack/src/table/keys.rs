@@ -20,8 +20,10 @@ impl Key {
 
     /// A key in this scope; without a name and an id that is none.
     pub(crate) fn new(scope: Option<&Scope>, key: Option<&str>) -> Option<Key> {
-        let scope = scope.filter(|scope| **scope != Scope::default()).cloned();
-        key.map(|key| Key { scope, key: key.to_owned() })
+        key.map(|key| {
+            let scope = scope.filter(|scope| **scope != Scope::default()).cloned();
+            Key { scope, key: key.to_owned() }
+        })
     }
 }
 
