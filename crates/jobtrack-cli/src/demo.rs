@@ -231,6 +231,7 @@ impl Story {
         let unit = job.kind.unit.into();
         let report = Report {
             message: message.map(|message| (*message).to_owned()),
+            severity: None,
             progress: Some(Progress { done: job.done, total: Some(job.total), unit }),
         };
         let report = Command::report(job.id, report).durability(Durability::Deferred);

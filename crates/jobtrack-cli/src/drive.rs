@@ -1,6 +1,6 @@
 //! `jobtrack start`, `report`, `succeed` and `fail`: what a worker tells of its job.
 
-use jobtrack::{Argument, Cause, Failure, FailureError, JobId, Progress, Report};
+use jobtrack::{Argument, Cause, Failure, FailureError, JobId, Progress, Report, Severity};
 use serde_json::{Value, json};
 
 use crate::create::progress;
@@ -27,6 +27,10 @@ pub(crate) struct ReportArguments {
     /// Where it stands
     #[arg(required_unless_present = "progress")]
     message: Option<String>,
+
+    /// How much the message matters, in the job's log: info, warning or error
+    #[arg(long, value_name = "WORD", requires = "message", value_parser = severity)]
+    severity: Option<Severity>,
 
     /// How far it is, and of how much: 7 or 7/40
     #[arg(long, value_name = "DONE[/TOTAL]", value_parser = progress)]
@@ -117,7 +121,8 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<Exit, Failed> {
         unit: arguments.unit.clone().unwrap_or_default().into(),
         ..progress
     });
-    let report = Report { message: arguments.message.clone(), progress };
+    let (message, severity) = (arguments.message.clone(), arguments.severity);
+    let report = Report { message, severity, progress };
     change(&arguments.common, arguments.uuid, "report", &serde_json::to_value(report)?, false)
 }
 
@@ -176,6 +181,12 @@ fn cause(text: &str) -> Result<Cause, String> {
         .find(|cause| cause.as_str() == text)
         .copied()
         .ok_or_else(|| format!("write one of {}", Cause::WORDS.join(", ")))
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let is_it = |severity: &&Severity| severity.as_str() == text;
+    let words = || format!("write one of {}", Severity::WORDS.join(", "));
+    Severity::ALL.iter().find(is_it).copied().ok_or_else(words)
 }
 
 fn argument(text: &str) -> Result<Argument, String> {

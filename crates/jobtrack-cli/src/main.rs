@@ -19,6 +19,7 @@ mod keep;
 mod list;
 mod listing;
 mod local;
+mod log;
 mod password;
 mod record;
 mod render;
@@ -67,6 +68,7 @@ enum Task {
     List(list::Arguments),
     Get(get::Arguments),
     Tree(tree::Arguments),
+    Log(log::Arguments),
     Wait(wait::Arguments),
     Watch(watch::Arguments),
     Claim(claim::ClaimArguments),
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
         Task::List(arguments) => list::list(&arguments),
         Task::Get(arguments) => get::get(&arguments),
         Task::Tree(arguments) => tree::tree(&arguments),
+        Task::Log(arguments) => log::log(&arguments),
         Task::Wait(arguments) => wait::wait(&arguments),
         Task::Watch(arguments) => watch::watch(&arguments),
         Task::Claim(arguments) => claim::claim(&arguments),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use jobtrack::{Explanation, JobId, NewJob, Timestamp};
+use jobtrack::{Explanation, JobId, Log, NewJob, Timestamp};
 use jobtrack_http::ImportReport;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -155,6 +155,11 @@ impl Target {
     pub(crate) fn tree(&self, id: JobId, at_most: u64) -> Result<Tree, Failed> {
         let path = format!("{}/tree?max_records={at_most}", path(id));
         self.json(Method::Get, &path, Content::None)
+    }
+
+    /// What happened to a job.
+    pub(crate) fn log(&self, id: JobId) -> Result<Log, Failed> {
+        self.json(Method::Get, &format!("{}/log", path(id)), Content::None)
     }
 
     /// A page of jobs; the query comes with its question mark, or from the page before.

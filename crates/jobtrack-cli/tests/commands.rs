@@ -663,6 +663,31 @@ fn a_tree_shows_a_job_and_all_below_it() {
 }
 
 #[test]
+fn a_log_tells_what_happened_to_a_job() {
+    at_both(|place| {
+        let id = place.create(&["Backup of vol1"]);
+        place.json(&["start", &id, "-o", "json"]);
+        place.json(&["report", &id, "a slow\tdisk", "--severity", "warning", "-o", "json"]);
+        place.json(&["cancel", &id, "--reason", "too slow", "-o", "json"]);
+        let drawn = place.run(&["log", &id, "-o", "table"]).stdout;
+        let lines: Vec<_> = drawn.lines().collect();
+        assert_eq!(lines.len(), 5, "{drawn}");
+        let starts =
+            lines[0].split_whitespace().eq(["TIME", "WHAT", "STATE", "WHO", "WHY", "MESSAGE"]);
+        assert!(starts, "{drawn}");
+        assert!(lines[2].contains("started") && lines[2].contains("queued → running"), "{drawn}");
+        assert!(lines[3].ends_with("a slow\\tdisk"), "{drawn}");
+        assert!(lines[4].contains("cancel requested") && lines[4].contains("too slow"), "{drawn}");
+        let log = place.json(&["log", &id]);
+        assert_eq!(log["entries"][2]["severity"], "warning", "JSON where it is piped");
+        assert_eq!(log["entries"][3]["to"], "failure");
+        assert_eq!(place.run(&["log", &id, "-o", "ndjson"]).stdout.lines().count(), 4);
+        let refused = place.refused(2, &["report", &id, "m", "--severity", "fatal"]);
+        assert!(refused.contains("write one of info, warning, error"), "{refused}");
+    });
+}
+
+#[test]
 fn a_creation_with_a_key_is_made_once() {
     at_both(|place| {
         let first = place.create(&["Nightly", "--key", "nightly-1"]);

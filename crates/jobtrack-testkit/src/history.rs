@@ -6,6 +6,7 @@
 //! that can be asked. Meanwhile it watches, with a history that keeps everything, little or nothing,
 //! hangs up and takes up again: what a follower was told must add up to the listing. Workers claim
 //! jobs, show the right token, a wrong one or none, and are lost; deadlines pass. Jobs have parents.
+//! What the log of each job tells, the model knows as well.
 //!
 //! The store may stand on any [`Machine`], and that may lose its power in the middle of a step.
 
@@ -17,13 +18,15 @@ use std::time::Duration;
 
 use jobtrack::{
     Action, Allows, Applied, Claim, Clock, Command, Direction, Durability, Error, ErrorKind, Expr,
-    Extension, Failure, FamilyOptions, Field, HistoryOptions, Hold, JobId, LeaseOptions, Lost,
-    MemoryStore, NewJob, Options, Order, Query, Renewal, Revision, RollUp, State, Success,
-    Timestamp, TombstoneOptions, Tracker, Update,
+    Extension, Failure, FamilyOptions, Field, HistoryOptions, Hold, Job, JobId, LeaseOptions,
+    LogEntry, LogOptions, Lost, MemoryStore, NewJob, Options, Order, Query, Renewal, Revision,
+    RollUp, State, Success, Timestamp, TombstoneOptions, Tracker, Update,
 };
 
 use crate::follower::Follower;
-use crate::model::{Model, ModelJob, ModelLease, ModelManner, ModelUpdate};
+use crate::model::{
+    MODEL_LOG, Model, ModelEntry, ModelJob, ModelLease, ModelLog, ModelManner, ModelUpdate,
+};
 use crate::{CrashMachine, Machine, ManualClock};
 
 /// Jobs that a history works on.
@@ -506,11 +509,7 @@ impl<'m> Player<'m> {
         Ok(ModelJob {
             state: found.state(),
             requested: found.requested.as_ref().map(|request| request.action),
-            // By whom it was canceled, and why, is no matter of the model's.
-            message: match found.message.strip_prefix("The job was canceled") {
-                Some(_) => "The job was canceled".to_owned(),
-                None => found.message.to_string(),
-            },
+            message: without_who(&found.message),
             code: found.code(),
             cause: found.cause(),
             expires: found.expire_time(),
@@ -531,7 +530,31 @@ impl<'m> Player<'m> {
             roll_up: roll_up(&found.kind),
             retained_from: found.retention.from,
             lost: KINDS.iter().find(|(kind, _)| *kind == found.kind).map_or(Lost::Fail, |it| it.1),
+            log: self.log_of(&found),
         })
+    }
+
+    /// The log of a job, which must be in order within itself, and no later than the job.
+    fn log_of(&self, job: &Job) -> ModelLog {
+        let log = self.tracker.log(job.uuid).unwrap_or_else(|error| panic!("{error}"));
+        let mut last = None;
+        let entry = |entry: &LogEntry| {
+            let place = (entry.revision, entry.ordinal, entry.time);
+            assert!(last < Some(place), "{log:?}");
+            let is_first = last.is_none_or(|(revision, ..)| revision < entry.revision);
+            // What came before it in the same commit may be dropped.
+            assert!(!is_first || entry.ordinal == 0 || log.dropped > 0, "{log:?}");
+            assert!(entry.revision <= job.revision && entry.time <= job.update_time, "{log:?}");
+            assert_eq!(entry.message.is_some(), entry.severity.is_some(), "{log:?}");
+            last = Some(place);
+            ModelEntry {
+                kind: entry.kind.as_str(),
+                from: entry.from,
+                to: entry.to,
+                message: entry.message.as_deref().map(without_who),
+            }
+        };
+        ModelLog { entries: log.entries.iter().map(entry).collect(), dropped: log.dropped }
     }
 
     /// Asks everything, and compares.
@@ -584,6 +607,7 @@ fn open(
             owner: Some(OWNER.to_owned()),
             ..LeaseOptions::default()
         },
+        log: LogOptions { entries: MODEL_LOG, ..LogOptions::default() },
         families: FamilyOptions {
             by_kind: KINDS.iter().map(|(kind, _)| ((*kind).to_owned(), roll_up(kind))).collect(),
             ..FamilyOptions::default()
@@ -591,6 +615,12 @@ fn open(
         ..Options::default()
     };
     Tracker::open(machine.open()?, options)
+}
+
+/// By whom a job was canceled, and why, is no matter of the model's.
+fn without_who(message: &str) -> String {
+    const CANCELED: &str = "The job was canceled";
+    if message.starts_with(CANCELED) { CANCELED.to_owned() } else { message.to_owned() }
 }
 
 /// Whether the store has failed, or may have.
@@ -680,6 +710,7 @@ fn new_job(slot: u8, a: u8, b: u8, now: Timestamp) -> (NewJob, ModelJob) {
         parent,
         roll_up: roll_up(kind),
         retained_from: None,
+        log: ModelLog::default(),
     };
     (new, job)
 }

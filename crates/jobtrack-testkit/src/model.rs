@@ -49,7 +49,34 @@ pub struct ModelJob {
     pub roll_up: RollUp,
     /// From when on its stay counts.
     pub retained_from: Option<Timestamp>,
+    /// What happened to it.
+    pub log: ModelLog,
 }
+
+/// The log of a job of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModelLog {
+    /// What happened, as far as it is kept.
+    pub entries: Vec<ModelEntry>,
+    /// How much is not kept any more.
+    pub dropped: u64,
+}
+
+/// One entry of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// What happened.
+    pub kind: &'static str,
+    /// The state before, if there was one.
+    pub from: Option<State>,
+    /// The state after, if it is another.
+    pub to: Option<State>,
+    /// The message, if one was told.
+    pub message: Option<String>,
+}
+
+/// Entries that a log of the model keeps.
+pub const MODEL_LOG: usize = 6;
 
 /// Who holds a job of the model. Its token is the number of the job's claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +130,26 @@ pub enum ModelUpdate {
 }
 
 impl ModelUpdate {
+    /// What the log calls it, if it is worth an entry.
+    fn in_log(&self) -> Option<&'static str> {
+        Some(match self {
+            ModelUpdate::Start => "started",
+            ModelUpdate::Report(_) => "message",
+            ModelUpdate::Pause => "paused",
+            ModelUpdate::Resume => "resumed",
+            ModelUpdate::Succeed => "succeeded",
+            ModelUpdate::Fail(_) => "failed",
+            ModelUpdate::Request(Action::Pause) => "pause_requested",
+            ModelUpdate::Request(Action::Resume) => "resume_requested",
+            ModelUpdate::Request(Action::Cancel) => "cancel_requested",
+            ModelUpdate::Extend(_) => "extended",
+            ModelUpdate::Claim(..) => "claimed",
+            ModelUpdate::Release => "released",
+            ModelUpdate::FreeKey => "key_freed",
+            ModelUpdate::Delete | ModelUpdate::Renew(_) => return None,
+        })
+    }
+
     /// Whether it is an operator's.
     fn is_of_operator(&self) -> bool {
         matches!(
@@ -186,6 +233,9 @@ impl Model {
         if has_children || self.jobs.contains_key(&slot) || self.tombstones.contains_key(&slot) {
             return Err(ErrorKind::AlreadyExists);
         }
+        let mut job = job;
+        job.log = ModelLog::default();
+        job.note("created", None, "");
         self.jobs.insert(slot, job);
         Ok(false)
     }
@@ -259,12 +309,14 @@ impl Model {
                     job.expires = from.map(|from| from.saturating_add(*retention));
                 }
                 job.hear_of(manner, now);
+                job.note_same("extended");
             }
             return Ok(());
         }
         if *update == ModelUpdate::FreeKey {
             if job.key.take().is_some() {
                 job.hear_of(manner, now);
+                job.note_same("key_freed");
             }
             return Ok(());
         }
@@ -277,8 +329,12 @@ impl Model {
         {
             return Err(ErrorKind::NotRolledUp);
         }
+        let (from, message) = (job.state, job.message.clone());
         if job.update(update, now)? {
             job.hear_of(manner, now);
+            if let Some(kind) = update.in_log() {
+                job.note(kind, Some(from), &message);
+            }
         }
         Ok(())
     }
@@ -364,16 +420,17 @@ impl Model {
         let children: Vec<u8> = self.jobs.iter().filter(of_it).map(|(child, _)| *child).collect();
         let mut any = false;
         for child in children {
-            let before = self.jobs.get(&child).cloned();
+            let Some(before) = self.jobs.get(&child).cloned() else { continue };
             if let Some(job) = self.jobs.get_mut(&child)
                 && asks
-                && !job.has_ended()
-            {
+                && !before.has_ended()
                 // What it does not allow, it is not made to do.
-                let _refused = job.request(Action::Cancel, now);
+                && job.request(Action::Cancel, now) == Ok(true)
+            {
+                job.note("cancel_requested", Some(before.state), &before.message);
             }
             self.keep(child);
-            any |= self.jobs.get(&child) != before.as_ref();
+            any |= self.jobs.get(&child) != Some(&before);
         }
         any
     }
@@ -411,6 +468,29 @@ impl ModelJob {
         }
     }
 
+    /// Notes in its log what has become of it, from this state and with this message before.
+    fn note(&mut self, kind: &'static str, from: Option<State>, message: &str) {
+        let to = (from != Some(self.state)).then_some(self.state);
+        let is_told = kind == "message" || self.message != message;
+        let message = is_told.then(|| self.message.clone());
+        self.log.entries.push(ModelEntry { kind, from, to, message });
+        while self.log.entries.len() > MODEL_LOG {
+            let older = self.log.entries.len() - 1;
+            let is_message = |entry: &ModelEntry| entry.kind == "message";
+            let messages = self.log.entries.iter().take(older).filter(|it| is_message(it)).count();
+            let wanted = messages >= older - messages;
+            let at = self.log.entries.iter().position(|entry| is_message(entry) == wanted);
+            self.log.entries.remove(at.unwrap_or_default());
+            self.log.dropped += 1;
+        }
+    }
+
+    /// Notes what has left state and message as they were.
+    fn note_same(&mut self, kind: &'static str) {
+        let (state, message) = (self.state, self.message.clone());
+        self.note(kind, Some(state), &message);
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.state, State::Success | State::Failure)
     }
@@ -430,6 +510,16 @@ impl ModelJob {
     }
 
     fn lapse(&mut self, now: Timestamp) -> bool {
+        let (from, message) = (self.state, self.message.clone());
+        let has_lapsed = self.lapse_at(now);
+        if has_lapsed {
+            let kind = if self.cause == Some(Cause::TimedOut) { "timed_out" } else { "lost" };
+            self.note(kind, Some(from), &message);
+        }
+        has_lapsed
+    }
+
+    fn lapse_at(&mut self, now: Timestamp) -> bool {
         let lease = self.lease.as_ref().map(|lease| lease.until).filter(|at| *at <= now);
         let deadline = self.deadline.filter(|at| self.state == State::Running && *at <= now);
         match (deadline, lease) {
@@ -467,7 +557,7 @@ impl ModelJob {
             }
         }
         // Of several things that are due, all are.
-        self.lapse(now);
+        self.lapse_at(now);
         true
     }
 

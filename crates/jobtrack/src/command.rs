@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, JobId, JobParts, Progress, Revision, Scope,
+    Action, Actor, Allows, Argument, Cause, JobId, JobParts, Progress, Revision, Scope, Severity,
 };
 use crate::limits::{Limits, check_count, check_name, check_text};
 use crate::query::{Expr, Order};
@@ -337,25 +337,28 @@ impl NewJob {
 pub struct Report {
     /// The new message.
     pub message: Option<String>,
+    /// How much the message matters, in the job's log; for the record unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// How far it is.
     pub progress: Option<Progress>,
 }
 
 impl From<&str> for Report {
     fn from(message: &str) -> Self {
-        Report { message: Some(message.to_owned()), progress: None }
+        Report { message: Some(message.to_owned()), ..Report::default() }
     }
 }
 
 impl From<String> for Report {
     fn from(message: String) -> Self {
-        Report { message: Some(message), progress: None }
+        Report { message: Some(message), ..Report::default() }
     }
 }
 
 impl From<Progress> for Report {
     fn from(progress: Progress) -> Self {
-        Report { message: None, progress: Some(progress) }
+        Report { progress: Some(progress), ..Report::default() }
     }
 }
 
@@ -550,6 +553,11 @@ impl Update {
         match self {
             Update::Report(report) => {
                 check_text("message", report.message.as_deref().unwrap_or(""), limits.message)?;
+                if let (Some(severity), None) = (report.severity, &report.message) {
+                    let message = format!("{severity} is how much a message matters; give one");
+                    return Err(crate::Error::new(crate::ErrorKind::MissingValue, message)
+                        .with_field("message"));
+                }
                 check_progress(report.progress.as_ref(), limits)
             }
             Update::Succeed(success) => {

@@ -75,7 +75,8 @@ pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
     Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Job, JobError, JobId,
-    JobParts, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State, Text,
+    JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision,
+    Scope, Severity, State, Text,
 };
 pub use lifecycle::{Children, FamilyOptions, LeaseOptions, Lost, RollUp};
 pub use limits::Limits;
@@ -87,7 +88,7 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, Estimate, FormatLevel, Found, Maintained, OpenReport, Opening, Options, Ticket,
-    TombstoneOptions, Tracker, Tree, TreeNode, Watch,
+    Applied, Estimate, FormatLevel, Found, LogOptions, Maintained, OpenReport, Opening, Options,
+    Ticket, TombstoneOptions, Tracker, Tree, TreeNode, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

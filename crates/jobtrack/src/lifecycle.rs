@@ -322,7 +322,7 @@ fn begin(job: &mut Job, stamp: Timestamp) {
 }
 
 fn tell(job: &mut Job, update: &Update) {
-    let Update::Report(Report { message, progress }) = update else { return };
+    let Update::Report(Report { message, progress, severity: _ }) = update else { return };
     if let Some(message) = message {
         job.message = message.into();
     }

@@ -35,6 +35,10 @@ pub const FAMILY_CHILDREN: u32 = 10_000;
 pub const FAMILY_DEPTH: usize = 16;
 /// The longest term of a lease: a week. Who works for longer renews it.
 pub const LEASE_SECONDS: u64 = 7 * 86_400;
+/// Most entries that the log of a job may be told to keep.
+pub const LOG_ENTRIES: usize = 10_000;
+/// Most bytes that the log of a job may be told to keep.
+pub const LOG_BYTES: usize = 1_024 * 1_024;
 /// The longest retention: a hundred years.
 pub const RETENTION_SECONDS: u64 = 100 * 366 * 86_400;
 

@@ -3,6 +3,7 @@
 //! Each path has one handler, whose `match` on the method is the list of what the path serves.
 
 mod change;
+mod log;
 mod read;
 mod render;
 mod transfer;
@@ -38,6 +39,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route("/", at(Face::Native, app, index))
         .route(JOBS, at(Face::Native, app, collection))
         .route(&format!("{JOBS}/{{uuid}}"), at(Face::Native, app, instance))
+        .route(&format!("{JOBS}/{{uuid}}/log"), at(Face::Native, app, log::log))
         .route(&format!("{JOBS}/{{uuid}}/{{change}}"), at(Face::Native, app, verb))
         .route("/v1/claim", at(Face::Native, app, claim))
         .route("/v1/counts", at(Face::Native, app, counts))

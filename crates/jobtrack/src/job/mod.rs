@@ -5,6 +5,7 @@
 //! cannot be written down. [`JobParts`] is the same job laid flat, as JSON and the store have it;
 //! the way back from there checks every invariant.
 
+mod log;
 mod parts;
 mod pieces;
 mod state;
@@ -18,13 +19,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use log::{Log, LogEntry};
 pub use parts::JobParts;
 pub(crate) use parts::{DEFAULT_RETENTION, optional_seconds, seconds};
 pub use pieces::{
     Actor, Allows, Argument, ErrorDetail, Gone, JobError, Labels, Lease, Progress, Request,
     Retention, Revision, Scope,
 };
-pub use state::{Action, Cause, State};
+pub use state::{Action, Cause, LogKind, Severity, State};
 pub use text::Text;
 
 use crate::error::{Error, ErrorKind, Result, quoted};

@@ -89,6 +89,10 @@ impl Actor {
     pub fn name(&self) -> &str {
         &self.0
     }
+
+    pub(crate) fn into_name(self) -> String {
+        self.0.into()
+    }
 }
 
 /// What an operator asked of a job that answers for itself: what, by whom, when and why.
@@ -107,7 +111,7 @@ pub struct Request {
     pub reason: Text,
 }
 
-fn is_nobody(actor: &Actor) -> bool {
+pub(super) fn is_nobody(actor: &Actor) -> bool {
     actor.name().is_empty()
 }
 

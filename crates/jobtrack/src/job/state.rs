@@ -102,6 +102,58 @@ words! {
     }
 }
 
+words! {
+    /// How much a message of a job matters.
+    Severity, "severity" {
+        /// For the record.
+        Info = "info",
+        /// Something is not as it should be, and the work goes on.
+        Warning = "warning",
+        /// Something went wrong.
+        Error = "error",
+    }
+}
+
+words! {
+    /// What happened to a job, as its log calls it.
+    LogKind, "kind" {
+        /// It became known.
+        Created = "created",
+        /// It became known as it stood elsewhere.
+        Imported = "imported",
+        /// Its worker began.
+        Started = "started",
+        /// Its worker told where it stands.
+        Message = "message",
+        /// Its worker stopped for a while.
+        Paused = "paused",
+        /// Its worker went on.
+        Resumed = "resumed",
+        /// Its worker was done.
+        Succeeded = "succeeded",
+        /// Its worker gave up.
+        Failed = "failed",
+        /// An operator asked for a pause; whether it took effect at once, the states say.
+        PauseRequested = "pause_requested",
+        /// An operator asked for it to go on.
+        ResumeRequested = "resume_requested",
+        /// An operator asked for its end, or its parent's end did.
+        CancelRequested = "cancel_requested",
+        /// It is to stay longer after its end.
+        Extended = "extended",
+        /// A worker took it.
+        Claimed = "claimed",
+        /// Its worker gave it back.
+        Released = "released",
+        /// Its idempotency key is for another job from then on.
+        KeyFreed = "key_freed",
+        /// Its worker was not heard of in time.
+        Lost = "lost",
+        /// It ran past its deadline.
+        TimedOut = "timed_out",
+    }
+}
+
 impl State {
     /// Whether the job has ended.
     pub fn is_terminal(self) -> bool {

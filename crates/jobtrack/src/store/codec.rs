@@ -515,6 +515,10 @@ trait Encoded<'a>: Sized {
 
 record!(JobV1<'a>, ClaimsV1, TombstoneV1<'a>, HeadV1, EpochsV1, ForgottenV1);
 
+mod log;
+
+pub(crate) use log::{decode_log, encode_log};
+
 fn encode<'a, T: Encoded<'a>>(record: &T) -> Result<Vec<u8>> {
     record.to_bytes().ok_or_else(|| {
         Error::new(ErrorKind::LimitExceeded, "the record is too large to be written")

@@ -19,10 +19,11 @@ use uuid::Uuid;
 pub(crate) use codec::{Claims, claims_key, claims_of_key, decode_claims, encode_claims};
 pub(crate) use codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, Forgotten, HEAD_KEY, Head, Tombstone};
 pub(crate) use codec::{
-    check_format, decode_epochs, decode_forgotten, decode_head, decode_job, decode_tombstone,
+    check_format, decode_epochs, decode_forgotten, decode_head, decode_job, decode_log,
+    decode_tombstone,
 };
 pub(crate) use codec::{
-    encode_epochs, encode_forgotten, encode_head, encode_job, encode_tombstone,
+    encode_epochs, encode_forgotten, encode_head, encode_job, encode_log, encode_tombstone,
 };
 pub use copy::copy;
 pub use folder::Folder;
@@ -43,7 +44,7 @@ pub enum Space {
     Key,
     /// Tombstones, under a growing number.
     Tombstone,
-    /// The log of each job. Not loaded at opening.
+    /// The log of each job, under the key of its record. Not loaded at opening.
     Log,
     /// Payloads and results. Not loaded at opening.
     Blob,

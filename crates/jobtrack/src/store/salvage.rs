@@ -5,7 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, claims_of_key};
-use super::codec::{decode_claims, decode_head, decode_job, decode_tombstone, encode_head};
+use super::codec::{
+    decode_claims, decode_head, decode_job, decode_log, decode_tombstone, encode_head,
+};
 use super::restore::Restorer;
 use super::verify::shown;
 use super::{Record, Space, Store};
@@ -109,6 +111,8 @@ pub fn rebuild(
 #[derive(Default)]
 struct Known {
     uuids: HashMap<JobId, Space>,
+    /// The key of each job.
+    keys: HashMap<JobId, Vec<u8>>,
     head: Option<Head>,
     /// The latest epoch of a record.
     epoch: u64,
@@ -141,11 +145,19 @@ impl Known {
                 let claims = decode_claims(&record.value)?;
                 return Ok(self.uuids.get(&claims.job) == Some(&Space::Job));
             }
-            Space::Key | Space::Log | Space::Blob | Space::Meta => return Ok(true),
+            Space::Log => {
+                super::verify::numbered(key)?;
+                let (job, _) = decode_log(&record.value, record.revision)?;
+                return Ok(self.keys.get(&job).is_some_and(|own| own == key));
+            }
+            Space::Key | Space::Blob | Space::Meta => return Ok(true),
         };
         if let Some(before) = self.uuids.insert(id, space) {
             let what = format!("the uuid {id} is also that of a {}", before.name());
             return Err(super::verify::damaged(what));
+        }
+        if space == Space::Job {
+            self.keys.insert(id, key.to_vec());
         }
         self.epoch = self.epoch.max(revision.epoch);
         self.latest = self.latest.max(Some(time));
@@ -190,7 +202,8 @@ mod tests {
         let to = Arc::new(MemoryStore::new());
         let clock = SystemClock::new();
         let (kept, losses) = rebuild(remains, Path::new("x"), &to, &clock, &mut |_| {}).unwrap();
-        assert_eq!((kept, losses.len()), (3, 1));
+        // Two jobs with their logs, and a tombstone; the log of the lost one goes with it.
+        assert_eq!((kept, losses.len()), (5, 1));
         assert_eq!(losses[0].record, Some((Space::Job, lost)));
         let told = losses[0].to_string();
         assert!(told.starts_with("x, record 0x0000000000000002 of space job: a job"), "{told}");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, check_format};
-use super::codec::{claims_key, decode_job, decode_tombstone};
+use super::codec::{claims_key, decode_job, decode_log, decode_tombstone};
 use super::codec::{claims_of_key, decode_claims, decode_epochs, decode_forgotten, decode_head};
 use super::{Record, Space, Store};
 use crate::error::{Error, ErrorKind, Result};
@@ -68,7 +68,7 @@ pub struct Verified {
 /// - it can be read, is decoded whole, and breaks no invariant of a job;
 /// - its key is what the engine makes, and its revision is that of a commit that was;
 /// - no two jobs, no two tombstones, and no job and a tombstone have the same uuid;
-/// - the claims of a job are those of one that is there;
+/// - the claims and the log of a job are those of one that is there;
 /// - the head is there, was written by the last commit, and agrees with the epochs.
 ///
 /// Each defect is told as it is found. `progress` is told how many records have been read.
@@ -134,6 +134,8 @@ struct Findings {
     forgotten: Option<Revision>,
     /// The jobs of which claims are known, with the numbers of their records.
     claims: Vec<(u64, JobId)>,
+    /// The jobs of which there is a log, with its key.
+    logs: Vec<(Vec<u8>, JobId)>,
 }
 
 impl Findings {
@@ -187,8 +189,14 @@ impl Findings {
                 }
                 Ok(())
             }
+            Space::Log => {
+                numbered(key)?;
+                let (job, _) = decode_log(&record.value, record.revision)?;
+                self.logs.push((key.to_vec(), job));
+                Ok(())
+            }
             // Nothing is written there yet that could be checked.
-            Space::Key | Space::Log | Space::Blob => Ok(()),
+            Space::Key | Space::Blob => Ok(()),
         }
     }
 
@@ -249,6 +257,14 @@ impl Findings {
                 meta(&claims_key(*number), what);
             }
         }
+        for (key, id) in &self.logs {
+            let of_job = self.uuids.get(id);
+            if of_job.is_none_or(|(space, own)| *space != Space::Job || own != key) {
+                let what = format!("record {} of space job is not that of {id}", shown(key));
+                wrong.push(Defect::of(Space::Log, key, what));
+            }
+        }
+        let mut meta = |key: &[u8], what: String| wrong.push(Defect::of(Space::Meta, key, what));
         for (epoch, (from, to)) in self.outside() {
             let what = format!("records are of {epoch}-{from} to {epoch}-{to}, outside that epoch");
             meta(EPOCHS_KEY, what);
@@ -347,8 +363,8 @@ mod tests {
             let verified = verify(store, &mut |count| read = count, &mut |_| {}).unwrap();
             assert_eq!(verified.defects, 0);
             assert_eq!(verified.format, Some(1));
-            // Three jobs, two tombstones, and the head and the epochs.
-            assert_eq!(read, 7);
+            // Three jobs with a log each, two tombstones, and the head and the epochs.
+            assert_eq!(read, 10);
             assert_eq!(verified.records[0], (Space::Job, 3));
             assert_eq!(verified.records[2], (Space::Tombstone, 2));
             assert_eq!(defects(store), [""; 0]);
@@ -378,6 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn logs_are_those_of_a_job_that_is_there() {
+        let store = store();
+        let key = 3u64.to_be_bytes();
+        let value = store.read(Space::Log, &key).unwrap().unwrap().value;
+        put(&store, Space::Log, &4u64.to_be_bytes(), Some(value.clone()));
+        put(&store, Space::Log, &5u64.to_be_bytes(), Some(value[..9].to_vec()));
+        put(&store, Space::Log, b"name", Some(value));
+        let told = defects(&store).join("\n");
+        for part in [
+            "0x0000000000000004 of space log: record 0x0000000000000004 of space job is not that of",
+            "0x0000000000000005 of space log: the log of a job cannot be decoded",
+            "record name of space log: its key is 4 bytes long, not eight",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+
+    #[test]
     fn every_defect_is_told_with_its_place() {
         let key = 3u64.to_be_bytes();
         let late = "the last one was commit";
@@ -390,7 +424,10 @@ mod tests {
         let place = "record 0x0000000000000003 of space job: a job cannot be decoded";
         assert_eq!(told.first().map(String::as_str), Some(place));
         assert!(told[1].starts_with("record head of space meta: ") && told[1].contains(late));
-        assert_eq!(told.len(), 2, "{told:?}");
+        let place =
+            "record 0x0000000000000003 of space log: record 0x0000000000000003 of space job";
+        assert!(told[2].starts_with(place), "its log is nobody's");
+        assert_eq!(told.len(), 3, "{told:?}");
 
         let twice = store();
         let value = twice.read(Space::Job, &key).unwrap().unwrap().value;

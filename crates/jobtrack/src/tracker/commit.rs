@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::group::{Answers, Group, NextKeys, Published, head_expected, head_write};
+use super::group::{Answers, Group, NextKeys, Prepared, Published, head_expected, head_write};
 use super::shortlist::Shortlists;
 use super::ticket::Entry;
 use super::{Applied, Found, Inner, Maintained, View, closed};
@@ -222,14 +222,16 @@ impl Inner {
             }
         };
         drop(view);
-        let plan = prepared.plan;
+        let Prepared { mut batch, mut plan } = prepared;
         if nothing_to_store {
             if !plan.looked_at.is_empty() {
                 plan.note_looked_at(&mut self.view.write().table);
             }
             return (plan.without_commit(revision), Ok(Maintained::default()));
         }
-        match self.store_batch(driver, &prepared.batch, durability) {
+        let logged = plan.logged(revision.epoch);
+        let stored = self.write_logs(logged, &mut batch);
+        match stored.and_then(|()| self.store_batch(driver, &batch, durability)) {
             Err(error) => {
                 driver.shortlists.clear();
                 (plan.failed(&error, revision), Err(error))

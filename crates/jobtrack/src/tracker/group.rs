@@ -3,6 +3,7 @@
 mod claim;
 mod family;
 mod keys;
+mod log;
 mod upkeep;
 
 use std::cell::RefCell;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use self::keys::key_taken;
+pub(super) use self::log::Logged;
+use self::log::Note;
 use super::progress::{self, Overlay};
 use super::shortlist::Shortlists;
 use super::ticket::{Entry, Slot};
@@ -19,7 +22,7 @@ use super::{Applied, Options, View};
 use crate::clock::Clock;
 use crate::command::{Change, Command, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Gone, Job, JobId, Revision};
+use crate::job::{Gone, Job, JobId, LogKind, Revision};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
 use crate::store::{
     Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space,
@@ -130,6 +133,8 @@ pub(super) struct Plan {
     made: Vec<Job>,
     /// What the group did, in turn, for those who watch.
     steps: Vec<Step>,
+    /// The same for the logs of its jobs, but for what is not worth an entry.
+    notes: Vec<Note>,
     buried: Vec<(u64, Tombstone)>,
     /// Whether a job went without a tombstone.
     lost_one: bool,
@@ -167,6 +172,7 @@ impl<'a> Group<'a> {
             touched: HashMap::new(),
             made: Vec::new(),
             steps: Vec::new(),
+            notes: Vec::new(),
             buried: Vec::new(),
             lost_one: false,
             forgotten_tombstones: Vec::new(),
@@ -239,7 +245,10 @@ impl<'a> Group<'a> {
                         match self.check_family(new.parent, check) {
                             Err(error) => Decided::Refused(error, RestsOn::Group),
                             Ok(()) => {
-                                self.add(id, || Ok(lifecycle::create(new, id, retention, now)))
+                                let make = || Ok(lifecycle::create(new, id, retention, now));
+                                let made = self.add(id, make);
+                                self.note_new(&made, LogKind::Created, &entry.command);
+                                made
                             }
                         }
                     }
@@ -249,7 +258,11 @@ impl<'a> Group<'a> {
                 let (now, leases) = (self.now, &self.options.leases);
                 match self.check_family(parts.parent, |_| Ok(())) {
                     Err(error) => Decided::Refused(error, RestsOn::Group),
-                    Ok(()) => self.add(parts.uuid, || lifecycle::import(parts, leases, now)),
+                    Ok(()) => {
+                        let made = self.add(parts.uuid, || lifecycle::import(parts, leases, now));
+                        self.note_new(&made, LogKind::Imported, &entry.command);
+                        made
+                    }
                 }
             }
             Change::Update(id, update) => self.update(*id, &entry.command, update),
@@ -373,7 +386,11 @@ impl<'a> Group<'a> {
         match self.decide_upon(&job, command, update) {
             Err(error) => Decided::Refused(error, rests_on),
             Ok(Outcome::Unchanged) => self.unchanged(&job, command.durability),
-            Ok(Outcome::Changed(next)) => self.make(place, *next),
+            Ok(Outcome::Changed(next)) => {
+                let made = self.make(place, *next);
+                self.note_update(&made, &job, command, update);
+                made
+            }
             Ok(Outcome::Forgotten) if self.is_unsettled(id) => {
                 let message = "its children have not followed its end yet; try again in a moment";
                 let error = Error::new(ErrorKind::StillLive, message).with_job(id);

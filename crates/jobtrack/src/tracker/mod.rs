@@ -8,6 +8,7 @@ mod commit;
 mod group;
 mod keep;
 mod load;
+mod log;
 mod open;
 mod progress;
 mod shortlist;
@@ -27,6 +28,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use keep::FormatLevel;
 pub use load::Opening;
+pub use log::LogOptions;
 pub use open::OpenReport;
 pub use progress::Estimate;
 pub use ticket::Ticket;
@@ -72,6 +74,8 @@ pub struct Options {
     pub tombstones: TombstoneOptions,
     /// How much of the past is kept for those who watch.
     pub history: HistoryOptions,
+    /// How much is kept in the log of each job.
+    pub log: LogOptions,
     /// What is too long and too many.
     pub limits: Limits,
     /// How the store is opened.
@@ -89,6 +93,7 @@ impl Default for Options {
             retention: DEFAULT_RETENTION,
             tombstones: TombstoneOptions::default(),
             history: HistoryOptions::default(),
+            log: LogOptions::default(),
             limits: Limits::default(),
             opening: Opening::default(),
             leases: LeaseOptions::default(),
@@ -103,6 +108,7 @@ impl fmt::Debug for Options {
             .field("retention", &self.retention)
             .field("tombstones", &self.tombstones)
             .field("history", &self.history)
+            .field("log", &self.log)
             .field("limits", &self.limits)
             .field("opening", &self.opening)
             .field("leases", &self.leases)
@@ -248,6 +254,7 @@ impl Tracker {
         check_retention(Some(options.retention))?;
         options.limits.check()?;
         options.opening.check()?;
+        options.log.check()?;
         check_term(options.leases.term).map_err(|error| error.with_field("leases.term"))?;
         let owner = options.leases.owner.as_deref().unwrap_or("nobody");
         check_name("leases.owner", owner, options.limits.name)?;

@@ -26,7 +26,8 @@ impl Group<'_> {
                     self.plan.followed += 1;
                     // As with what lapses.
                     self.durability = Durability::Synced;
-                    self.make(place, next);
+                    let made = self.make(place, next);
+                    self.note_follow(&made, &child);
                 }
             }
             self.plan.looked_at.push((parent, None));
@@ -40,6 +41,7 @@ impl Group<'_> {
         self.plan.lapsed += 1;
         // Nobody asked for it, so nobody said that a crash may undo it.
         self.durability = Durability::Synced;
-        self.make(place, next);
+        let made = self.make(place, next);
+        self.note_lapse(&made, job);
     }
 }

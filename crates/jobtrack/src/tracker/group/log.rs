@@ -1,0 +1,173 @@
+//! What a commit notes for the logs of its jobs, until it has its number.
+
+use std::collections::HashMap;
+
+use super::{Decided, Group, Plan, Touched};
+use crate::command::{Command, Report, Update};
+use crate::job::{Action, Actor, Cause, Job, JobId, LogEntry, LogKind, Revision, Severity, State};
+
+/// One change of a job, for its log.
+pub(super) struct Note {
+    /// The job as the change left it, among those made.
+    made: usize,
+    kind: LogKind,
+    from: Option<State>,
+    actor: Actor,
+    reason: String,
+    /// How much the message matters, if the change told one.
+    severity: Option<Severity>,
+}
+
+/// What a commit does to the log of one job.
+pub(in crate::tracker) enum Logged {
+    /// These entries come behind those that are there.
+    Grows(u64, JobId, Vec<LogEntry>),
+    /// The job is new, and so is its log. It may have the key of one that nobody can see any more.
+    Begins(u64, JobId, Vec<LogEntry>),
+    /// The job is gone, and its log with it.
+    Ends(u64),
+}
+
+impl Group<'_> {
+    /// Notes that a job has become known.
+    pub(super) fn note_new(&mut self, decided: &Decided, kind: LogKind, command: &Command) {
+        let Decided::Made(made) = *decided else { return };
+        let has_message = self.plan.made.get(made).is_some_and(|job| !job.message.is_empty());
+        let severity = has_message.then_some(Severity::Info);
+        let (actor, reason) = (command.actor.clone(), command.reason.clone());
+        self.plan.notes.push(Note { made, kind, from: None, actor, reason, severity });
+    }
+
+    /// Notes what a command has made of a job.
+    pub(super) fn note_update(
+        &mut self,
+        decided: &Decided,
+        before: &Job,
+        command: &Command,
+        update: &Update,
+    ) {
+        let (Some(kind), Decided::Made(made)) = (kind_of(update), decided) else { return };
+        let Some(job) = self.plan.made.get(*made) else { return };
+        let told = match update {
+            Update::Report(report) => report.severity.or(Some(Severity::Info)),
+            _ => severity_of_change(before, job),
+        };
+        let mut actor = command.actor.clone();
+        if let (LogKind::Claimed, "", Some(lease)) = (kind, actor.name(), &job.lease) {
+            actor = Actor::named(&*lease.holder);
+        }
+        let reason = command.reason.clone();
+        let from = Some(before.state());
+        self.plan.notes.push(Note { made: *made, kind, from, actor, reason, severity: told });
+    }
+
+    /// Notes what has become of a job whose lease or deadline had run out.
+    pub(super) fn note_lapse(&mut self, decided: &Decided, before: &Job) {
+        let Decided::Made(made) = *decided else { return };
+        let Some(job) = self.plan.made.get(made) else { return };
+        let (kind, reason) = match (job.cause(), &before.lease) {
+            (Some(Cause::TimedOut), _) | (_, None) => (LogKind::TimedOut, String::new()),
+            (_, Some(lease)) => {
+                (LogKind::Lost, format!("{} was not heard of in time", lease.holder))
+            }
+        };
+        self.note_by_itself(made, kind, before, reason);
+    }
+
+    /// Notes that a child has followed its parent's end. That one which has ended stays as long as
+    /// its parent does is worth no entry.
+    pub(super) fn note_follow(&mut self, decided: &Decided, before: &Job) {
+        let Decided::Made(made) = *decided else { return };
+        let Some(job) = self.plan.made.get(made) else { return };
+        if before.state().is_terminal() {
+            return;
+        }
+        let reason = job.requested.as_ref().map(|request| request.reason.to_string());
+        self.note_by_itself(made, LogKind::CancelRequested, before, reason.unwrap_or_default());
+    }
+
+    fn note_by_itself(&mut self, made: usize, kind: LogKind, before: &Job, reason: String) {
+        let Some(job) = self.plan.made.get(made) else { return };
+        let severity = severity_of_change(before, job);
+        let (from, actor) = (Some(before.state()), Actor::default());
+        self.plan.notes.push(Note { made, kind, from, actor, reason, severity });
+    }
+}
+
+impl Plan {
+    /// What the commit does to the logs of its jobs.
+    pub(in crate::tracker) fn logged(&mut self, epoch: u64) -> Vec<Logged> {
+        let mut logged = Vec::new();
+        let mut of_jobs: HashMap<JobId, (bool, Vec<LogEntry>)> = HashMap::new();
+        for note in std::mem::take(&mut self.notes) {
+            let Some(job) = self.made.get(note.made) else { continue };
+            let (begins, entries) = of_jobs.entry(job.uuid).or_default();
+            if matches!(note.kind, LogKind::Created | LogKind::Imported) {
+                // One of the same uuid that the group had before is gone.
+                entries.clear();
+                *begins = true;
+            }
+            let ordinal = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            entries.push(note.entry(job, epoch, ordinal));
+        }
+        for (id, touched) in &self.touched {
+            let Touched { key, stored, now, .. } = *touched;
+            match (now, of_jobs.remove(id)) {
+                (None, _) if stored.is_some() => logged.push(Logged::Ends(key)),
+                (Some(_), Some((true, entries))) => {
+                    logged.push(Logged::Begins(key, *id, entries));
+                }
+                (Some(_), Some((false, entries))) => {
+                    logged.push(Logged::Grows(key, *id, entries));
+                }
+                _ => {}
+            }
+        }
+        logged
+    }
+}
+
+impl Note {
+    fn entry(self, job: &Job, epoch: u64, ordinal: u32) -> LogEntry {
+        let Note { kind, from, actor, reason, severity, .. } = self;
+        let to = Some(job.state()).filter(|to| from != Some(*to));
+        // The number is the store's to give.
+        let revision = Revision { epoch, number: 0 };
+        let message = severity.map(|_| job.message.to_string());
+        let time = job.update_time;
+        LogEntry { revision, ordinal, time, kind, from, to, actor, reason, severity, message }
+    }
+}
+
+/// What an update is called in the log; None if it is not worth an entry: a lease that is renewed,
+/// or progress alone.
+fn kind_of(update: &Update) -> Option<LogKind> {
+    match update {
+        Update::Start => Some(LogKind::Started),
+        Update::Report(Report { message: Some(_), .. }) => Some(LogKind::Message),
+        Update::Report(_) | Update::Renew(_) | Update::Delete => None,
+        Update::Pause => Some(LogKind::Paused),
+        Update::Resume => Some(LogKind::Resumed),
+        Update::Succeed(_) => Some(LogKind::Succeeded),
+        Update::Fail(_) => Some(LogKind::Failed),
+        Update::Request(Action::Pause) => Some(LogKind::PauseRequested),
+        Update::Request(Action::Resume) => Some(LogKind::ResumeRequested),
+        Update::Request(Action::Cancel) => Some(LogKind::CancelRequested),
+        Update::Extend(_) => Some(LogKind::Extended),
+        Update::Claim(_) => Some(LogKind::Claimed),
+        Update::Release => Some(LogKind::Released),
+        Update::FreeKey => Some(LogKind::KeyFreed),
+    }
+}
+
+/// How much the message matters that a change told; None if it told none.
+fn severity_of_change(before: &Job, after: &Job) -> Option<Severity> {
+    if after.message == before.message {
+        return None;
+    }
+    Some(match after.state() {
+        State::Failure => Severity::Error,
+        State::Success if after.code() != 0 => Severity::Warning,
+        _ => Severity::Info,
+    })
+}
