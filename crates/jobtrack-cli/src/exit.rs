@@ -104,6 +104,7 @@ const NOT_NOW: &[ErrorKind] = &[
     ErrorKind::NotRunning,
     ErrorKind::NotPaused,
     ErrorKind::StillLive,
+    ErrorKind::Held,
     ErrorKind::CannotPause,
     ErrorKind::CannotCancel,
     ErrorKind::CancelPending,

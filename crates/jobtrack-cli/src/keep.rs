@@ -1,9 +1,10 @@
-//! `jobtrack extend` and `delete`: how long a job that has ended stays.
+//! `jobtrack extend`, `hold`, `unhold` and `delete`: how long a job that has ended stays.
 
 use std::time::Duration;
 
 use jobtrack::{Extension, JobId};
 use jobtrack_http::parse_span;
+use serde_json::json;
 
 use crate::each::for_each;
 use crate::render::ChangedArguments;
@@ -28,7 +29,37 @@ pub(crate) struct ExtendArguments {
     output: ChangedArguments,
 }
 
-/// Forget jobs that have ended. One that has not is refused; cancel it first.
+/// Keep jobs from expiring until they are let go.
+///
+/// One that has not ended stays so from its end on. By whom, since when and why is shown with the
+/// job, and stands until it is let go: a second hold changes nothing. Those that are held:
+/// jobtrack list 'held.time=!null'
+#[derive(Debug, clap::Args)]
+pub(crate) struct HoldArguments {
+    /// Which jobs
+    #[arg(required = true, value_name = "UUID")]
+    ids: Vec<JobId>,
+
+    /// Why
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+
+    #[command(flatten)]
+    target: TargetArguments,
+
+    #[command(flatten)]
+    output: ChangedArguments,
+}
+
+/// Let go of jobs that are held. Each expires once what was left of its stay is over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnholdArguments {
+    #[command(flatten)]
+    arguments: HoldArguments,
+}
+
+/// Forget jobs that have ended. One that has not is refused; cancel it first. One that is held is
+/// refused, too; let it go first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteArguments {
     /// Which jobs
@@ -46,6 +77,20 @@ pub(crate) fn extend(arguments: &ExtendArguments) -> Result<Exit, Failed> {
     let target = arguments.target.open()?;
     let body = serde_json::to_value(Extension { retention: arguments.retention })?;
     for_each(&arguments.ids, |id| arguments.output.job(&target.change(id, "extend", &body)?))
+}
+
+pub(crate) fn hold(arguments: &HoldArguments) -> Result<Exit, Failed> {
+    change(arguments, "hold")
+}
+
+pub(crate) fn unhold(arguments: &UnholdArguments) -> Result<Exit, Failed> {
+    change(&arguments.arguments, "unhold")
+}
+
+fn change(arguments: &HoldArguments, verb: &str) -> Result<Exit, Failed> {
+    let target = arguments.target.open()?;
+    let body = json!({ "reason": arguments.reason });
+    for_each(&arguments.ids, |id| arguments.output.job(&target.change(id, verb, &body)?))
 }
 
 /// Prints each job as it last stood.

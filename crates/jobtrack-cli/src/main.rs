@@ -94,6 +94,8 @@ enum Task {
     /// request until it does; any other ends at once, as canceled.
     Cancel(request::Arguments),
     Extend(keep::ExtendArguments),
+    Hold(keep::HoldArguments),
+    Unhold(keep::UnholdArguments),
     Delete(keep::DeleteArguments),
     Exec(exec::Arguments),
     Import(import::Arguments),
@@ -126,6 +128,8 @@ fn main() -> ExitCode {
         Task::Resume(arguments) => request::resume(&arguments),
         Task::Cancel(arguments) => request::cancel(&arguments),
         Task::Extend(arguments) => keep::extend(&arguments),
+        Task::Hold(arguments) => keep::hold(&arguments),
+        Task::Unhold(arguments) => keep::unhold(&arguments),
         Task::Delete(arguments) => keep::delete(&arguments),
         Task::Exec(arguments) => exec::exec(&arguments),
         Task::Import(arguments) => import::import(&arguments),

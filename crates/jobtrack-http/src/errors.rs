@@ -41,6 +41,7 @@ pub(crate) const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::NotRunning, 409, 409, "458776"),
     (ErrorKind::NotPaused, 409, 409, "458771"),
     (ErrorKind::StillLive, 409, 409, "8"),
+    (ErrorKind::Held, 409, 409, "8"),
     (ErrorKind::CannotPause, 400, 400, "458783"),
     (ErrorKind::CannotCancel, 400, 400, "458784"),
     (ErrorKind::CancelPending, 409, 409, "8"),

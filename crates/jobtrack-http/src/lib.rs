@@ -19,6 +19,7 @@
 //! | `POST /v1/jobs/{uuid}/report` | `{"message", "progress": {"done", "total", "unit"}}`, either or both. |
 //! | `POST /v1/jobs/{uuid}/finish` | `{"state": "success" or "failure", "code", "message", "error", "cause"}`. |
 //! | `POST /v1/jobs/{uuid}/request` | What an operator wants: `{"action": "pause", "resume" or "cancel", "reason"}`. |
+//! | `POST /v1/jobs/{uuid}/hold`, `/unhold` | Keeps a job from expiring until it is let go; `{"reason"}` if there is one. |
 //! | `GET /v1/counts` | How many jobs there are, by state and by kind. |
 //! | `POST /v1/import` | Jobs, one a line, with every time they bring. `retain=30d`, `on_bad=skip` or `fail`. |
 //! | `GET /v1/export` | All jobs, one a line, or those that the fields in the query select. |

@@ -88,6 +88,10 @@ pub enum Update {
     Release,
     /// Somebody wants its idempotency key for another job.
     FreeKey,
+    /// Somebody wants it to stay until it is let go: the command says who, and why.
+    Hold,
+    /// It may expire as any other.
+    Unhold,
 }
 
 impl Command {
@@ -189,6 +193,17 @@ impl Command {
     /// Let go of its idempotency key, so that the key makes a new job.
     pub fn free_key(job: JobId) -> Self {
         Command::update(job, Update::FreeKey)
+    }
+
+    /// Somebody wants it to stay after its end until it is let go, whatever its retention. Say
+    /// [who](Command::by), and [why](Command::because): that stays with the job.
+    pub fn hold(job: JobId) -> Self {
+        Command::update(job, Update::Hold)
+    }
+
+    /// It may expire as any other, with what was left of its stay when it was held.
+    pub fn unhold(job: JobId) -> Self {
+        Command::update(job, Update::Unhold)
     }
 
     /// Shows the token of the lease under which the job is held, and gives it a full term again.
@@ -525,7 +540,15 @@ pub struct Renewal {
 impl Update {
     /// Whether only the worker makes it, who shows its token if it holds the job.
     pub(crate) fn is_of_worker(&self) -> bool {
-        !matches!(self, Update::Request(_) | Update::Extend(_) | Update::Delete | Update::FreeKey)
+        !matches!(
+            self,
+            Update::Request(_)
+                | Update::Extend(_)
+                | Update::Delete
+                | Update::FreeKey
+                | Update::Hold
+                | Update::Unhold
+        )
     }
 
     /// The name of the change, as messages call it.
@@ -546,6 +569,8 @@ impl Update {
             Update::Renew(_) => "renew",
             Update::Release => "release",
             Update::FreeKey => "free key",
+            Update::Hold => "hold",
+            Update::Unhold => "unhold",
         }
     }
 
@@ -577,6 +602,8 @@ impl Update {
             | Update::Request(_)
             | Update::Release
             | Update::FreeKey
+            | Update::Hold
+            | Update::Unhold
             | Update::Delete => Ok(()),
             Update::Claim(hold) => hold.check(limits),
             Update::Renew(renewal) => renewal.term.map_or(Ok(()), check_term),
@@ -595,6 +622,10 @@ fn check_parts(parts: &JobParts, limits: &Limits) -> Result<()> {
     if let Some(lease) = &parts.lease {
         check_name("lease.holder", &lease.holder, limits.name)?;
         lease.term.map_or(Ok(()), check_term)?;
+    }
+    if let Some(held) = &parts.held {
+        check_name("held.by", held.by.name(), limits.name)?;
+        check_text("held.reason", &held.reason, limits.reason)?;
     }
     if let Some(request) = &parts.requested {
         check_name("requested.by", request.by.name(), limits.name)?;

@@ -204,6 +204,8 @@ error_kinds! {
     NotPaused = "not_paused",
     /// Only a job that has ended can be deleted; a live one is canceled first.
     StillLive = "still_live",
+    /// The job is held: it stays until it is let go. The message says who holds it, and why.
+    Held = "held",
     /// The job does not allow to be paused.
     CannotPause = "cannot_pause",
     /// The job does not allow to be canceled.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::job::{Action, Cause, Job, JobId, Revision, State};
+use crate::job::{Action, Cause, Job, JobId, Revision, State, Told};
 use crate::timestamp::Timestamp;
 
 /// Which names a text uses for fields.
@@ -202,10 +202,18 @@ fields! {
     UpdateTime, "update_time", None, FieldType::Time;
     /// How long it stays after its end.
     Retention, "retention", None, FieldType::Span;
+    /// How the retention was told.
+    RetentionTold, "retention_told", None, FieldType::Word(Told::WORDS);
     /// From when on the retention counts.
     RetainedFrom, "retained_from", None, FieldType::Time;
     /// From when on it is in no answer.
     ExpireTime, "expire_time", None, FieldType::Time;
+    /// Who holds it back from expiring.
+    HeldBy, "held.by", None, FieldType::Text;
+    /// Since when it is held back from expiring.
+    HeldTime, "held.time", None, FieldType::Time;
+    /// Why it is held back from expiring.
+    HeldReason, "held.reason", None, FieldType::Text;
     /// The time past which running fails.
     Deadline, "deadline", None, FieldType::Time;
     /// What sort of operation it is.
@@ -350,8 +358,12 @@ impl Field {
             Field::EndTime => job.end_time().map(Time),
             Field::UpdateTime => Some(Time(job.update_time)),
             Field::Retention => Some(Span(job.retention.span)),
+            Field::RetentionTold => job.retention.told.map(|told| Text(told.as_str())),
             Field::RetainedFrom => job.retention.from.map(Time),
             Field::ExpireTime => job.expire_time().map(Time),
+            Field::HeldBy => job.held.as_ref().and_then(|held| text(held.by.name())),
+            Field::HeldTime => job.held.as_ref().map(|held| Time(held.time)),
+            Field::HeldReason => job.held.as_ref().and_then(|held| text(&held.reason)),
             Field::Deadline => job.deadline.map(Time),
             Field::Kind => text(&job.kind),
             Field::Node => text(&job.node),

@@ -74,11 +74,9 @@ pub use command::{
 pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Job, JobError, JobId,
-    JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision,
-    Scope, Severity, State, Text,
+    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Held, Job, JobError, JobId, JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision, Scope, Severity, State, Text, Told,
 };
-pub use lifecycle::{Children, FamilyOptions, LeaseOptions, Lost, RollUp};
+pub use lifecycle::{Children, Ending, FamilyOptions, LeaseOptions, Lost, RetentionRule, RollUp};
 pub use limits::Limits;
 pub use query::{
     Budget, Cancel, Comparison, Count, Direction, Explanation, Expr, Order, OrderKey, Page,

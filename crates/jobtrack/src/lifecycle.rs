@@ -3,10 +3,11 @@
 //! Pure: no I/O, no clock, no lock. [`TABLE`] shows every pair of update and state on one screen,
 //! legal and refused; the functions below it carry out what it allows. What workers hold, and what
 //! becomes of a job whose worker or time is lost, is in [`lease`]; what parents and children are to each
-//! other, in [`family`].
+//! other, in [`family`]; how long a job stays after its end, in [`retention`].
 
 mod family;
 mod lease;
+mod retention;
 
 use std::num::NonZeroI64;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::command::{Failure, NewJob, Renewal, Report, Success, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
     Action, Actor, Cause, Ended, ErrorDetail, Job, JobId, JobParts, Labels, Lease, Phase, Request,
-    Retention, Revision, State, Text,
+    Retention, Revision, State, Text, Told,
 };
 use crate::limits::RETENTION_SECONDS;
 use crate::timestamp::Timestamp;
@@ -24,6 +25,8 @@ pub use family::{Children, FamilyOptions, RollUp};
 pub(crate) use family::{check_parent, check_roll_up, concerns_children, follow, keep};
 pub(crate) use lease::{Holder, lapse, lapses_at, takes_reports};
 pub use lease::{LeaseOptions, Lost};
+pub use retention::{Ending, RetentionRule};
+pub(crate) use retention::{retention_of_kind, settle_stay};
 
 /// Now, in both times: stamps are taken from the wall, expiry runs on engine time.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +83,10 @@ enum Step {
     TakeBack(Action, ErrorKind),
     CancelNow,
     Stretch,
+    /// Let its stay not end.
+    HoldBack,
+    /// Let its stay go on to its end.
+    LetExpire,
     Forget,
     /// Give the job to the worker that claims it.
     Take,
@@ -90,8 +97,8 @@ enum Step {
 }
 
 use Step::{
-    Ask, Begin, CancelNow, EndBadly, EndWell, Forget, FreeKey, GoOn, Halt, LetGo, Renew, Stretch,
-    Take, TakeBack, Tell,
+    Ask, Begin, CancelNow, EndBadly, EndWell, Forget, FreeKey, GoOn, Halt, HoldBack, LetExpire,
+    LetGo, Renew, Stretch, Take, TakeBack, Tell,
 };
 
 type Rule = Result<Step, ErrorKind>;
@@ -114,7 +121,7 @@ const ASK_CANCEL: Rule = Ok(Ask(Action::Cancel));
 /// A worker tells the truth about its work, so it may end a job that an operator has paused behind
 /// its back; only an operator's wishes depend on what the job allows.
 #[rustfmt::skip]
-const TABLE: [(&str, [Rule; 5]); 15] = [
+const TABLE: [(&str, [Rule; 5]); 17] = [
     // update            queued         running       paused        success      failure
     ("start",          [ Ok(Begin),     NOT_QUEUED,   NOT_QUEUED,   ENDED,       ENDED      ]),
     ("report",         [ Ok(Tell),      Ok(Tell),     Ok(Tell),     ENDED,       ENDED      ]),
@@ -131,6 +138,8 @@ const TABLE: [(&str, [Rule; 5]); 15] = [
     ("renew",          [ NOT_HELD,      Ok(Renew),    Ok(Renew),    ENDED,       ENDED      ]),
     ("release",        [ NOT_HELD,      Ok(LetGo),    Ok(LetGo),    ENDED,       ENDED      ]),
     ("free key",       [ Ok(FreeKey),   Ok(FreeKey),  Ok(FreeKey),  Ok(FreeKey), Ok(FreeKey) ]),
+    ("hold",           [ Ok(HoldBack),  Ok(HoldBack), Ok(HoldBack), Ok(HoldBack), Ok(HoldBack) ]),
+    ("unhold",         [ Ok(LetExpire), Ok(LetExpire), Ok(LetExpire), Ok(LetExpire), Ok(LetExpire) ]),
 ];
 
 fn rule(update: &Update, state: State) -> Rule {
@@ -150,6 +159,8 @@ fn rule(update: &Update, state: State) -> Rule {
         Update::Renew(_) => 12,
         Update::Release => 13,
         Update::FreeKey => 14,
+        Update::Hold => 15,
+        Update::Unhold => 16,
     };
     let column = match state {
         State::Queued => 0,
@@ -158,7 +169,7 @@ fn rule(update: &Update, state: State) -> Rule {
         State::Success => 3,
         State::Failure => 4,
     };
-    #[allow(clippy::indexing_slicing)] // Fifteen rows and five columns, as numbered just above.
+    #[allow(clippy::indexing_slicing)] // Seventeen rows and five columns, as numbered just above.
     TABLE[row].1[column]
 }
 
@@ -208,6 +219,13 @@ pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) 
         }
         Stretch if !stretch(&mut next, update) => return Ok(Outcome::Unchanged),
         Stretch => {}
+        HoldBack if !retention::hold(&mut next, asked, stamp, now) => {
+            return Ok(Outcome::Unchanged);
+        }
+        HoldBack => {}
+        LetExpire if !retention::unhold(&mut next, stamp, now) => return Ok(Outcome::Unchanged),
+        LetExpire => {}
+        Forget if job.held.is_some() => return Err(held(job)),
         Forget => return Ok(Outcome::Forgotten),
         Take => {
             let Some(holder) = asked.holder else { return Ok(Outcome::Unchanged) };
@@ -240,7 +258,12 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
         message: (&new.message).into(),
         create_time: now.wall,
         update_time: now.wall,
-        retention: Retention { span: whole_micros(new.retention.unwrap_or(retention)), from: None },
+        retention: Retention {
+            span: whole_micros(new.retention.unwrap_or(retention)),
+            from: None,
+            told: new.retention.map(|_| Told::Exactly),
+        },
+        held: None,
         deadline: new.deadline,
         kind: (&new.kind).into(),
         node: (&new.node).into(),
@@ -446,7 +469,7 @@ fn canceled_message(asked: Asked<'_>) -> String {
 fn end(job: &mut Job, stamp: Timestamp, now: Moment) -> Ended {
     job.requested = None;
     job.lease = None;
-    let from = if is_same_clock(stamp, now.engine) { stamp } else { now.engine };
+    let from = retention::of_stay(stamp, now);
     job.retention.from = Some(from);
     Ended {
         start_time: job.start_time(),
@@ -472,6 +495,9 @@ fn stretch(job: &mut Job, update: &Update) -> bool {
     }
     retention.span = span;
     let from = retention.from;
+    if from.is_none() {
+        retention.told = retention.told.or(Some(Told::AtLeast));
+    }
     if let Phase::Success { ended, .. } | Phase::Failure { ended, .. } = &mut job.phase
         && let (Some(expire_time), Some(from)) = (&mut ended.expire_time, from)
     {
@@ -540,6 +566,22 @@ fn refusal(kind: ErrorKind, job: &Job, update: &Update) -> Error {
         .with_job(job.uuid)
 }
 
+/// Says who holds the job, and why.
+fn held(job: &Job) -> Error {
+    let mut message = "cannot delete a job that is held".to_owned();
+    if let Some(held) = &job.held {
+        if !held.by.name().is_empty() {
+            message.push_str(&format!(" by {}", held.by.name()));
+        }
+        message.push_str(&format!(" since {}", held.time));
+        if !held.reason.is_empty() {
+            message.push_str(&format!(" ({})", held.reason));
+        }
+    }
+    message.push_str(": let it go first");
+    Error::new(ErrorKind::Held, message).with_job(job.uuid)
+}
+
 /// Refuses what stands outside the record (a payload) or what nothing in this build would act upon.
 fn check_importable(parts: &JobParts) -> Result<()> {
     let brought = [
@@ -593,6 +635,7 @@ fn check_past(parts: &JobParts, now: Moment) -> Result<()> {
         ("update_time", Some(parts.update_time)),
         ("retained_from", parts.retained_from),
         ("requested.time", parts.requested.as_ref().map(|request| request.time)),
+        ("held.time", parts.held.as_ref().map(|held| held.time)),
     ];
     for (field, time) in times {
         if let Some(time) = time
@@ -611,6 +654,8 @@ fn check_past(parts: &JobParts, now: Moment) -> Result<()> {
 /// Settles retention and expiry of an imported job that has ended.
 fn retain(parts: &mut JobParts, now: Moment) -> Result<()> {
     match (parts.expire_time, parts.retained_from) {
+        // It stays until it is let go.
+        (None, from) if parts.held.is_some() => parts.retained_from = from.or(Some(now.engine)),
         (None, from) => {
             let from = from.unwrap_or(now.engine);
             parts.retained_from = Some(from);

@@ -75,6 +75,8 @@ fn update_named(name: &str) -> Update {
         "renew" => Update::Renew(Renewal::default()),
         "release" => Update::Release,
         "free_key" => Update::FreeKey,
+        "hold" => Update::Hold,
+        "unhold" => Update::Unhold,
         other => panic!("{other}"),
     }
 }
@@ -136,6 +138,8 @@ cells! {
         renew => Refused(LeaseLost);
         release => Refused(LeaseLost);
         free_key => To(QUEUED);
+        hold => To(QUEUED);
+        unhold => To(QUEUED);
     }
     running_job in Running {
         start => Refused(NotQueued);
@@ -153,6 +157,8 @@ cells! {
         renew => Refused(LeaseLost);
         release => Refused(LeaseLost);
         free_key => To(RUNNING);
+        hold => To(RUNNING);
+        unhold => To(RUNNING);
     }
     paused_job in Paused {
         start => Refused(NotQueued);
@@ -170,6 +176,8 @@ cells! {
         renew => Refused(LeaseLost);
         release => Refused(LeaseLost);
         free_key => To(PAUSED);
+        hold => To(PAUSED);
+        unhold => To(PAUSED);
     }
     succeeded_job in Success {
         start => Refused(JobEnded);
@@ -187,6 +195,8 @@ cells! {
         renew => Refused(JobEnded);
         release => Refused(JobEnded);
         free_key => To(SUCCESS);
+        hold => To(SUCCESS);
+        unhold => To(SUCCESS);
     }
     failed_job in Failure {
         start => Refused(JobEnded);
@@ -204,6 +214,8 @@ cells! {
         renew => Refused(JobEnded);
         release => Refused(JobEnded);
         free_key => To(FAILURE);
+        hold => To(FAILURE);
+        unhold => To(FAILURE);
     }
 }
 
@@ -394,7 +406,7 @@ fn a_wall_a_little_behind_shortens_no_life() {
     let by = alice();
     let asked = Asked { message_bytes: 4_096, ..Asked::of(&by, "") };
     let brief = Job {
-        retention: Retention { span: Duration::from_millis(800), from: None },
+        retention: Retention { span: Duration::from_millis(800), from: None, told: None },
         ..job_in(RUNNING)
     };
     let engine = at(40);

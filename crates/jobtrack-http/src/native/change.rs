@@ -35,11 +35,13 @@ pub(super) enum Verb {
     Renew,
     Release,
     FreeKey,
+    Hold,
+    Unhold,
 }
 
 impl Verb {
     pub(super) const NAMES: &str = "start, report, pause, resume, finish, request, extend, claim, \
-                                     renew, release, free-key";
+                                     renew, release, free-key, hold, unhold";
 
     pub(super) fn named(name: &str) -> Option<Verb> {
         match name {
@@ -54,6 +56,8 @@ impl Verb {
             "renew" => Some(Verb::Renew),
             "release" => Some(Verb::Release),
             "free-key" => Some(Verb::FreeKey),
+            "hold" => Some(Verb::Hold),
+            "unhold" => Some(Verb::Unhold),
             _ => None,
         }
     }
@@ -95,6 +99,8 @@ pub(super) async fn update(app: Arc<App>, parts: &Parts, verb: Verb, content: &[
             Command::renew(id, manner.must_hold()?, body::parse::<Renewal>(content)?.term)
         }
         Verb::FreeKey => with_reason(Command::free_key(id), content)?,
+        Verb::Hold => with_reason(Command::hold(id), content)?,
+        Verb::Unhold => with_reason(Command::unhold(id), content)?,
         Verb::Release => with_reason(Command::release(id, manner.must_hold()?), content)?,
     };
     change(app, parts, manner, command).await

@@ -96,6 +96,7 @@ pub(super) fn is_of_the_job(kind: ErrorKind) -> bool {
             | ErrorKind::NotRunning
             | ErrorKind::NotPaused
             | ErrorKind::StillLive
+            | ErrorKind::Held
             | ErrorKind::CannotPause
             | ErrorKind::CannotCancel
             | ErrorKind::CancelPending

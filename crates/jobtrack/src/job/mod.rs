@@ -23,10 +23,10 @@ pub use log::{Log, LogEntry};
 pub use parts::JobParts;
 pub(crate) use parts::{DEFAULT_RETENTION, optional_seconds, seconds};
 pub use pieces::{
-    Actor, Allows, Argument, ErrorDetail, Gone, JobError, Labels, Lease, Progress, Request,
+    Actor, Allows, Argument, ErrorDetail, Gone, Held, JobError, Labels, Lease, Progress, Request,
     Retention, Revision, Scope,
 };
-pub use state::{Action, Cause, LogKind, Severity, State};
+pub use state::{Action, Cause, LogKind, Severity, State, Told};
 pub use text::Text;
 
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -115,6 +115,8 @@ pub struct Job {
     pub update_time: Timestamp,
     /// How long it stays after its end.
     pub retention: Retention,
+    /// Who wants it to stay until it is let go. Boxed, since few of many jobs are.
+    pub held: Option<Box<Held>>,
     /// The time, in engine time, past which running fails with cause timed out.
     pub deadline: Option<Timestamp>,
     /// What sort of operation it is.
@@ -194,8 +196,8 @@ pub struct Ended {
     pub start_time: Option<Timestamp>,
     /// The end.
     pub end_time: Timestamp,
-    /// The moment, in engine time, from which on it is in no answer. None while a live parent
-    /// keeps it.
+    /// The moment, in engine time, from which on it is in no answer. None while the job is held, or
+    /// a parent keeps it that lives or is held.
     pub expire_time: Option<Timestamp>,
 }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Allows, Cause, Ended, ErrorDetail, Job, JobError, JobId, Lease, Phase, Progress, Request,
-    Retention, Revision, Scope, State, Text,
+    Allows, Cause, Ended, ErrorDetail, Held, Job, JobError, JobId, Lease, Phase, Progress, Request, Retention, Revision, Scope, State, Text, Told,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::timestamp::Timestamp;
@@ -67,12 +66,18 @@ pub struct JobParts {
     /// How long it stays after its end, in seconds.
     #[serde(default = "default_retention", with = "seconds")]
     pub retention: Duration,
+    /// How the retention was told, of a job that lives; unset where the engine's rules decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_told: Option<Told>,
     /// From when on the retention counts; of a job that has ended only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retained_from: Option<Timestamp>,
     /// From when on it is in no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expire_time: Option<Timestamp>,
+    /// Who wants it to stay until it is let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// The time past which running fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -150,8 +155,10 @@ impl From<&Job> for JobParts {
             end_time: job.end_time(),
             update_time: job.update_time,
             retention: job.retention.span,
+            retention_told: job.retention.told,
             retained_from: job.retention.from,
             expire_time: job.expire_time(),
+            held: job.held.as_deref().cloned(),
             deadline: job.deadline,
             kind: job.kind.to_string(),
             node: job.node.to_string(),
@@ -179,7 +186,8 @@ impl TryFrom<JobParts> for Job {
     ///
     /// `Contradiction`, naming the field, where the parts break an invariant: create ≤ start ≤ end
     /// ≤ update; a start for every running, an end for every ended job and for no other; a cause, a
-    /// code other than 0 and a message for every failure, and the same in its error.
+    /// code other than 0 and a message for every failure, and the same in its error; no expiry for a
+    /// job that is held.
     fn try_from(parts: JobParts) -> Result<Job> {
         check_times(&parts)?;
         let phase = phase(&parts)?;
@@ -192,7 +200,12 @@ impl TryFrom<JobParts> for Job {
             message: parts.message.into(),
             create_time: parts.create_time,
             update_time: parts.update_time,
-            retention: Retention { span: parts.retention, from: parts.retained_from },
+            retention: Retention {
+                span: parts.retention,
+                from: parts.retained_from,
+                told: parts.retention_told,
+            },
+            held: parts.held.map(Box::new),
             deadline: parts.deadline,
             kind: parts.kind.into(),
             node: parts.node.into(),
@@ -270,6 +283,13 @@ fn phase(parts: &JobParts) -> Result<Phase> {
 
 fn ended(parts: &JobParts) -> Result<Ended> {
     let state = parts.state;
+    if parts.retention_told.is_some() {
+        return Err(contradiction("retention_told", format!("a {state} job has none")));
+    }
+    if let (Some(_), Some(expire_time)) = (&parts.held, parts.expire_time) {
+        let message = format!("a job that is held does not expire at {expire_time}");
+        return Err(contradiction("expire_time", message));
+    }
     if let Some(request) = &parts.requested {
         return Err(contradiction(
             "requested",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Action, Job, JobId, State, Text, optional_seconds};
+use super::{Action, Job, JobId, State, Text, Told, optional_seconds};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::timestamp::Timestamp;
 
@@ -171,8 +171,24 @@ pub struct Retention {
     /// How long it stays.
     pub span: Duration,
     /// The instant it counts from: the end, or the import of a job that had ended before. None
-    /// while the job lives.
+    /// while the job lives. It moves on by as long as the job was held.
     pub from: Option<Timestamp>,
+    /// How it was told, while the job lives; None where the engine's rules decide.
+    pub told: Option<Told>,
+}
+
+/// That a job is not to expire until somebody lets it go: by whom, since when, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// By whom; empty if nobody said.
+    #[serde(default, skip_serializing_if = "is_nobody")]
+    pub by: Actor,
+    /// Since when; in engine time where that and the wall clock disagree.
+    pub time: Timestamp,
+    /// Why; empty if nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// Whose a job is. ONTAP's face calls it `svm`.

@@ -141,6 +141,10 @@ words! {
         CancelRequested = "cancel_requested",
         /// It is to stay longer after its end.
         Extended = "extended",
+        /// It is to stay until the hold is let go.
+        Held = "held",
+        /// The hold was let go.
+        Unheld = "unheld",
         /// A worker took it.
         Claimed = "claimed",
         /// Its worker gave it back.
@@ -151,6 +155,17 @@ words! {
         Lost = "lost",
         /// It ran past its deadline.
         TimedOut = "timed_out",
+    }
+}
+
+words! {
+    /// How a live job was told for how long it is to stay after its end. Where it was not, the
+    /// engine's [rules](crate::RetentionRules) decide at its end.
+    Told, "word for a retention" {
+        /// By its creator: so long, whatever the rules say.
+        Exactly = "exactly",
+        /// By somebody who extended it: so long, or longer if the rules say so.
+        AtLeast = "at_least",
     }
 }
 

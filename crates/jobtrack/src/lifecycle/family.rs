@@ -144,11 +144,16 @@ pub(crate) fn concerns_children(before: Option<&Job>, after: Option<&Job>) -> bo
 pub(crate) fn keep(child: &mut Job, parent: Option<&Job>) {
     let Some(from) = child.retention.from else { return };
     let own = from.saturating_add(child.retention.span);
+    let is_held = child.held.is_some();
     let (Phase::Success { ended, .. } | Phase::Failure { ended, .. }) = &mut child.phase else {
         return;
     };
+    if is_held {
+        ended.expire_time = None;
+        return;
+    }
     ended.expire_time = match parent.map(Job::expire_time) {
-        // It lives, or stays itself for somebody who does.
+        // It lives or is held, or stays itself for somebody who does.
         Some(None) => None,
         Some(Some(expire_time)) => Some(own.max(ended.expire_time.unwrap_or(own)).max(expire_time)),
         None => Some(ended.expire_time.unwrap_or(own)),

@@ -9,8 +9,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Job, JobError, JobId, JobParts, Lease, Progress,
-    Request, Revision, Scope, State,
+    Action, Actor, Allows, Argument, Cause, Held, Job, JobError, JobId, JobParts, Lease, Progress,
+    Request, Revision, Scope, State, Told,
 };
 use crate::table::{Row, Snapshot, Table};
 use crate::timestamp::Timestamp;
@@ -92,6 +92,11 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
                 reason: kind.clone().into(),
             }),
             cause: is_failure.then_some(cause),
+            held: flags[3].then(|| Held {
+                by: Actor::named(scope_name.clone()),
+                time: update,
+                reason: description.clone(),
+            }),
             description,
             message,
             code,
@@ -101,8 +106,9 @@ pub(crate) fn job() -> impl Strategy<Value = Job> {
             end_time: state.is_terminal().then_some(end),
             update_time: update,
             retention: Duration::from_micros(span),
+            retention_told: (flags[2] && !state.is_terminal()).then_some(Told::Exactly),
             retained_from: later.filter(|_| state.is_terminal()),
-            expire_time: later.filter(|_| state.is_terminal()),
+            expire_time: later.filter(|_| state.is_terminal() && !flags[3]),
             deadline,
             kind,
             node,

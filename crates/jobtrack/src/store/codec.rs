@@ -16,8 +16,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Gone, Job, JobError, JobId, JobParts, Labels, Lease,
-    Phase, Progress, Request, Revision, Scope, State,
+    Action, Actor, Allows, Argument, Cause, Gone, Held, Job, JobError, JobId, JobParts, Labels, Lease, Phase, Progress, Request, Revision, Scope, State, Told,
 };
 use crate::timestamp::Timestamp;
 
@@ -45,6 +44,9 @@ pub(crate) const FORGOTTEN_KEY: &[u8] = b"forgotten";
 
 /// What the key of the record of a job's claims begins with; the key of the job's record follows.
 const CLAIMS_PREFIX: &[u8] = b"claims/";
+
+/// The same of the record of how it was told to stay.
+const STAY_PREFIX: &[u8] = b"stay/";
 
 /// The engine's own record: what must be known before anything else is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,21 @@ impl Claims {
             since: lease.and_then(|lease| lease.since),
             term: lease.and_then(|lease| lease.term),
         })
+    }
+}
+
+/// How a job was told to stay, of one that lives and was, or that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stay {
+    pub(crate) job: JobId,
+    pub(crate) told: Option<Told>,
+    pub(crate) held: Option<Held>,
+}
+
+impl Stay {
+    pub(crate) fn of(job: &Job) -> Option<Stay> {
+        let (told, held) = (job.retention.told, job.held.as_deref().cloned());
+        (told.is_some() || held.is_some()).then_some(Stay { job: job.uuid, told, held })
     }
 }
 
@@ -200,6 +217,9 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         end_time: record.end_time.map(time_of).transpose()?,
         update_time: time_of(record.update_time)?,
         retention: Duration::from_micros(record.retention),
+        // This, and whether the job is held, stands in a record of its own.
+        retention_told: None,
+        held: None,
         retained_from: record.retained_from.map(time_of).transpose()?,
         expire_time: record.expire_time.map(time_of).transpose()?,
         deadline: record.deadline.map(time_of).transpose()?,
@@ -279,6 +299,51 @@ pub(crate) fn decode_claims(bytes: &[u8]) -> Result<Claims> {
         losses: record.losses,
         since: record.since.map(time_of).transpose()?,
         term: record.term.map(Duration::from_micros),
+    })
+}
+
+/// The key of the record of how a job was told to stay; the job's own is this number.
+pub(crate) fn stay_key(job: u64) -> Vec<u8> {
+    [STAY_PREFIX, &job.to_be_bytes()].concat()
+}
+
+/// The number of the job whose record of its stay has this key; None if it is another kind of key.
+pub(crate) fn stay_of_key(key: &[u8]) -> Option<u64> {
+    let number = key.strip_prefix(STAY_PREFIX)?;
+    number.try_into().ok().map(u64::from_be_bytes)
+}
+
+pub(crate) fn encode_stay(stay: &Stay) -> Result<Vec<u8>> {
+    encode(&StayV1 {
+        uuid: *stay.job.as_bytes(),
+        told: match stay.told {
+            None => 0,
+            Some(Told::Exactly) => 1,
+            Some(Told::AtLeast) => 2,
+        },
+        held: stay.held.as_ref().map(|held| HeldV1 {
+            by: held.by.name().to_owned(),
+            time: held.time.as_micros(),
+            reason: held.reason.clone(),
+        }),
+    })
+}
+
+pub(crate) fn decode_stay(bytes: &[u8]) -> Result<Stay> {
+    let record: StayV1 = decode(bytes, "the stay of a job")?;
+    let held = record.held.map(|held| {
+        let (by, time) = (Actor::named(held.by), time_of(held.time)?);
+        Ok(Held { by, time, reason: held.reason })
+    });
+    Ok(Stay {
+        job: id_of(record.uuid),
+        told: match record.told {
+            0 => None,
+            1 => Some(Told::Exactly),
+            2 => Some(Told::AtLeast),
+            other => return Err(damaged(&format!("{other} is no way to tell a retention"))),
+        },
+        held: held.transpose()?,
     })
 }
 
@@ -449,6 +514,22 @@ struct ClaimsV1 {
 }
 
 #[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct StayV1 {
+    uuid: [u8; 16],
+    told: u8,
+    held: Option<HeldV1>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+#[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::Decode))]
+struct HeldV1 {
+    by: String,
+    time: i64,
+    reason: String,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
 #[cfg_attr(test, derive(Debug, Clone, PartialEq, bincode::Encode, bincode::BorrowDecode))]
 struct TombstoneV1<'a> {
     epoch: u64,
@@ -513,7 +594,7 @@ trait Encoded<'a>: Sized {
     fn from_bytes(bytes: &'a [u8]) -> Option<Self>;
 }
 
-record!(JobV1<'a>, ClaimsV1, TombstoneV1<'a>, HeadV1, EpochsV1, ForgottenV1);
+record!(JobV1<'a>, ClaimsV1, StayV1, TombstoneV1<'a>, HeadV1, EpochsV1, ForgottenV1);
 
 mod log;
 
@@ -684,6 +765,7 @@ mod tests {
         fn no_bytes_panic_and_no_cut_record_decodes(record in job_record(), junk: Vec<u8>) {
             let _ = decode_job(&junk, 1);
             let _ = decode_claims(&junk);
+            let _ = decode_stay(&junk);
             let _ = decode_tombstone(&junk, 1);
             let _ = decode_epochs(&junk, 1);
             let _ = decode_forgotten(&junk, 1);
@@ -735,6 +817,25 @@ mod tests {
         assert_eq!(decode_claims(&encode_claims(&claims).unwrap()).unwrap(), claims);
         assert_eq!(claims_of_key(&claims_key(7)), Some(7));
         assert_eq!(claims_of_key(HEAD_KEY), None);
+    }
+
+    #[test]
+    fn the_stay_of_a_job_survives() {
+        let held = Held {
+            by: Actor::named("ana"),
+            time: Timestamp::MIN,
+            reason: "ticket 4711".to_owned(),
+        };
+        for (told, held) in [
+            (Some(Told::Exactly), None),
+            (Some(Told::AtLeast), Some(held.clone())),
+            (None, Some(held)),
+        ] {
+            let stay = Stay { job: id_of([7; 16]), told, held };
+            assert_eq!(decode_stay(&encode_stay(&stay).unwrap()).unwrap(), stay);
+        }
+        assert_eq!(stay_of_key(&stay_key(7)), Some(7));
+        assert_eq!(stay_of_key(&claims_key(7)), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 pub(crate) use codec::{Claims, claims_key, claims_of_key, decode_claims, encode_claims};
 pub(crate) use codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, Forgotten, HEAD_KEY, Head, Tombstone};
+pub(crate) use codec::{Stay, decode_stay, encode_stay, stay_key, stay_of_key};
 pub(crate) use codec::{
     check_format, decode_epochs, decode_forgotten, decode_head, decode_job, decode_log,
     decode_tombstone,

@@ -5,9 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, claims_of_key};
-use super::codec::{
-    decode_claims, decode_head, decode_job, decode_log, decode_tombstone, encode_head,
-};
+use super::codec::{decode_claims, decode_head, decode_job, decode_log, decode_stay};
+use super::codec::{decode_tombstone, encode_head, stay_of_key};
 use super::restore::Restorer;
 use super::verify::shown;
 use super::{Record, Space, Store};
@@ -149,6 +148,10 @@ impl Known {
                 super::verify::numbered(key)?;
                 let (job, _) = decode_log(&record.value, record.revision)?;
                 return Ok(self.keys.get(&job).is_some_and(|own| own == key));
+            }
+            Space::Meta if stay_of_key(key).is_some() => {
+                let stay = decode_stay(&record.value)?;
+                return Ok(self.uuids.get(&stay.job) == Some(&Space::Job));
             }
             Space::Key | Space::Blob | Space::Meta => return Ok(true),
         };

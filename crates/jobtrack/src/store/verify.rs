@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, check_format};
-use super::codec::{claims_key, decode_job, decode_log, decode_tombstone};
+use super::codec::decode_log;
 use super::codec::{claims_of_key, decode_claims, decode_epochs, decode_forgotten, decode_head};
+use super::codec::{decode_job, decode_stay, decode_tombstone, stay_of_key};
 use super::{Record, Space, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, Revision};
@@ -68,7 +69,7 @@ pub struct Verified {
 /// - it can be read, is decoded whole, and breaks no invariant of a job;
 /// - its key is what the engine makes, and its revision is that of a commit that was;
 /// - no two jobs, no two tombstones, and no job and a tombstone have the same uuid;
-/// - the claims and the log of a job are those of one that is there;
+/// - the claims and the log of a job, and how it was told to stay, are those of one that is there;
 /// - the head is there, was written by the last commit, and agrees with the epochs.
 ///
 /// Each defect is told as it is found. `progress` is told how many records have been read.
@@ -132,8 +133,9 @@ struct Findings {
     head: Option<(Head, u64)>,
     epochs: Option<Vec<Revision>>,
     forgotten: Option<Revision>,
-    /// The jobs of which claims are known, with the numbers of their records.
-    claims: Vec<(u64, JobId)>,
+    /// The jobs of which something is known beside their records: the numbers of these, and the
+    /// keys of the others.
+    beside: Vec<(u64, JobId, Vec<u8>)>,
     /// The jobs of which there is a log, with its key.
     logs: Vec<(Vec<u8>, JobId)>,
 }
@@ -185,7 +187,11 @@ impl Findings {
             }
             Space::Meta => {
                 if let Some(number) = claims_of_key(key) {
-                    self.claims.push((number, decode_claims(&record.value)?.job));
+                    let job = decode_claims(&record.value)?.job;
+                    self.beside.push((number, job, key.to_vec()));
+                } else if let Some(number) = stay_of_key(key) {
+                    let job = decode_stay(&record.value)?.job;
+                    self.beside.push((number, job, key.to_vec()));
                 }
                 Ok(())
             }
@@ -249,12 +255,12 @@ impl Findings {
                 }
             }
         }
-        for (number, id) in &self.claims {
+        for (number, id, beside) in &self.beside {
             let key = number.to_be_bytes();
             let of_job = self.uuids.get(id);
             if of_job.is_none_or(|(space, own)| *space != Space::Job || *own != key) {
                 let what = format!("record {} of space job is not that of {id}", shown(&key));
-                meta(&claims_key(*number), what);
+                meta(beside, what);
             }
         }
         for (key, id) in &self.logs {
@@ -320,6 +326,7 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, SystemClock};
     use crate::command::{Command, Failure, Hold, NewJob, Update};
+    use crate::store::claims_key;
     use crate::store::{Batch, Durability, MemoryStore, Write, copy};
     use crate::tracker::{Options, Tracker};
     use std::sync::Arc;

@@ -1,11 +1,12 @@
-//! What opening learns of jobs once all of them are in the table: how often each was claimed, and
-//! which are held. The store keeps that beside them, and tells it last.
+//! What opening learns of jobs once all of them are in the table: how often each was claimed, how
+//! it was told to stay, and which have a lease. The store keeps that beside them, and tells it last.
 
 use std::sync::Arc;
 
 use super::{Row, Table};
 use crate::field::Field;
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, Retention};
+use crate::store::Stay;
 
 impl Table {
     /// Sets how often jobs were claimed, and lost: `of` knows that by the key of a job's record and
@@ -21,6 +22,25 @@ impl Table {
             Some(Row { job, ..row.clone() })
         });
         for row in claimed.collect::<Vec<_>>() {
+            self.put(row);
+        }
+        self.renumber();
+    }
+
+    /// Sets how jobs were told to stay; as [`set_claims`](Table::set_claims).
+    pub(crate) fn set_stays<'s>(&mut self, of: &dyn Fn(u64, JobId) -> Option<&'s Stay>) {
+        for part in Arc::make_mut(&mut self.parts) {
+            part.set_stays(of);
+        }
+        let rows = self.heads.iter().flat_map(|head| head.rows.after(None));
+        let told = rows.filter_map(|row| {
+            let stay = of(row.key, row.job.uuid)?;
+            let retention = Retention { told: stay.told, ..row.job.retention };
+            let held = stay.held.clone().map(Box::new);
+            let job = Arc::new(Job { retention, held, ..Job::clone(&row.job) });
+            Some(Row { job, ..row.clone() })
+        });
+        for row in told.collect::<Vec<_>>() {
             self.put(row);
         }
         self.renumber();

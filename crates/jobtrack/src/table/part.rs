@@ -11,6 +11,7 @@ use super::segment::Segment;
 use super::uuids::PlaceId;
 use crate::field::{Field, ValueRef};
 use crate::job::JobId;
+use crate::store::Stay;
 use crate::timestamp::Timestamp;
 
 /// A segment and its living rows. A clone shares both; a change then copies what it changes.
@@ -86,6 +87,14 @@ impl Part {
     pub(super) fn set_claims(&mut self, of: &dyn Fn(u64, JobId) -> Option<(u32, u32)>) {
         if let Some(segment) = Arc::get_mut(&mut self.segment) {
             segment.set_claims(of);
+            self.segment_bytes = segment.bytes();
+        }
+    }
+
+    /// Sets how jobs were [told to stay](Segment::set_stays), while nobody else holds the segment.
+    pub(super) fn set_stays<'s>(&mut self, of: &dyn Fn(u64, JobId) -> Option<&'s Stay>) {
+        if let Some(segment) = Arc::get_mut(&mut self.segment) {
+            segment.set_stays(of);
             self.segment_bytes = segment.bytes();
         }
     }

@@ -17,9 +17,9 @@ use super::numbers::{Key, time_of, value_of};
 use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Job, JobId, Labels, Lease, Phase,
-    Progress, Request, Retention, Revision, Scope, State, Text,
+    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State, Text,
 };
+use crate::store::Stay;
 use crate::timestamp::Timestamp;
 
 /// A block of jobs that never changes.
@@ -170,7 +170,12 @@ impl Segment {
             retention: Retention {
                 span: self.span(&Field::Retention, row).unwrap_or_default(),
                 from: self.time(&Field::RetainedFrom, row),
+                told: self
+                    .fixed(&Field::RetentionTold)
+                    .text(row, text)
+                    .and_then(|word| word.parse().ok()),
             },
+            held: self.held(row, text).map(Box::new),
             deadline: self.time(&Field::Deadline, row),
             kind: self.text(&Field::Kind, row, text),
             node: self.text(&Field::Node, row, text),
@@ -214,11 +219,36 @@ impl Segment {
         let claims = counts.iter().filter_map(|(row, claims, _)| value(*row, *claims)).collect();
         let losses = counts.iter().filter_map(|(row, _, losses)| value(*row, *losses)).collect();
         let lists: [(Field, Vec<_>); 2] = [(Field::Claims, claims), (Field::Losses, losses)];
-        for (field, set) in lists {
-            if let Some(index) = field.index() {
-                let column = Column::build(field.field_type(), self.len(), &set, None);
-                self.columns[index] = Arc::new(column);
-            }
+        lists.into_iter().for_each(|(field, set)| self.set_column(&field, &set));
+    }
+
+    /// Sets how its jobs were told to stay, as [`set_claims`](Segment::set_claims) does.
+    pub(super) fn set_stays<'s>(&mut self, of: &dyn Fn(u64, JobId) -> Option<&'s Stay>) {
+        let rows = (0..self.len()).filter_map(|row| RowId::try_from(row).ok());
+        let stays: Vec<(RowId, &Stay)> =
+            rows.filter_map(|row| Some((row, of(self.keys.get(row), self.uuid(row))?))).collect();
+        if stays.is_empty() {
+            return;
+        }
+        let values = |of: fn(&Stay) -> Option<ValueRef<'_>>| -> Vec<_> {
+            stays.iter().filter_map(|(row, stay)| Some((*row, of(stay)?))).collect()
+        };
+        fn text(text: &str) -> Option<ValueRef<'_>> {
+            (!text.is_empty()).then_some(ValueRef::Text(text))
+        }
+        let lists = [
+            (Field::RetentionTold, values(|it| it.told.map(|told| ValueRef::Text(told.as_str())))),
+            (Field::HeldBy, values(|it| text(it.held.as_ref()?.by.name()))),
+            (Field::HeldTime, values(|it| Some(ValueRef::Time(it.held.as_ref()?.time)))),
+            (Field::HeldReason, values(|it| text(&it.held.as_ref()?.reason))),
+        ];
+        lists.iter().for_each(|(field, set)| self.set_column(field, set));
+    }
+
+    fn set_column(&mut self, field: &Field, set: &[(RowId, ValueRef<'_>)]) {
+        if let Some(index) = field.index() {
+            let column = Column::build(field.field_type(), self.len(), set, None);
+            self.columns[index] = Arc::new(column);
         }
     }
 
@@ -373,6 +403,14 @@ impl Segment {
             done: self.unsigned(&Field::ProgressDone, row)?,
             total: self.unsigned(&Field::ProgressTotal, row),
             unit: self.text(&Field::ProgressUnit, row, text),
+        })
+    }
+
+    fn held(&self, row: RowId, text: &mut String) -> Option<Held> {
+        Some(Held {
+            time: self.time(&Field::HeldTime, row)?,
+            by: Actor::named(self.text(&Field::HeldBy, row, text)),
+            reason: self.text(&Field::HeldReason, row, text).into(),
         })
     }
 

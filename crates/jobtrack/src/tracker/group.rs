@@ -4,6 +4,7 @@ mod claim;
 mod family;
 mod keys;
 mod log;
+mod retention;
 mod upkeep;
 
 use std::cell::RefCell;
@@ -25,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Gone, Job, JobId, LogKind, Revision};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
 use crate::store::{
-    Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space,
+    Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Stay,
     Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
     encode_tombstone,
 };
@@ -68,6 +69,8 @@ struct Touched {
     stored: Option<u64>,
     /// What the store has of its claims.
     claims: Option<Claims>,
+    /// What the store has of how it was told to stay.
+    stay: Option<Stay>,
     /// Its place among those made; None if it is gone.
     now: Option<usize>,
 }
@@ -234,7 +237,7 @@ impl<'a> Group<'a> {
         let decided = match change {
             Change::Create(new) => {
                 let id = new.uuid.unwrap_or_else(|| JobId::from_uuid(self.clock.new_id()));
-                let retention = self.options.retention;
+                let retention = self.retention_of(&new.kind);
                 let now = self.now;
                 let (scope, key) = (new.scope.as_ref(), new.idempotency_key.as_deref());
                 let key = IdempotencyKey::new(scope, key);
@@ -496,6 +499,7 @@ impl<'a> Group<'a> {
         // Until then it is after every other.
         let number = self.table.revision.number.saturating_add(1);
         job.revision = Revision { epoch: self.epoch, number };
+        self.settle_stay(place.before.as_ref(), &mut job);
         if let Some(parent) = job.parent.filter(|_| job.state().is_terminal()) {
             let parent = self.version(parent).and_then(|version| self.job_of(&version));
             lifecycle::keep(&mut job, parent.as_deref());
@@ -507,6 +511,7 @@ impl<'a> Group<'a> {
         };
         let had_key = earlier.and_then(IdempotencyKey::of);
         let claims = self.claims_before(id, earlier);
+        let stay = self.stay_before(id, earlier);
         if old == job.parent {
             self.count_child(old, old_state, Some(job.state()));
         } else {
@@ -527,7 +532,7 @@ impl<'a> Group<'a> {
             self.shortlists.changed(id, Some(&Arc::new(job.clone())));
         }
         self.plan.made.push(job);
-        self.plan.touched.insert(id, Touched { key, stored, claims, now: Some(made) });
+        self.plan.touched.insert(id, Touched { key, stored, claims, stay, now: Some(made) });
         Decided::Made(made)
     }
 
@@ -571,6 +576,7 @@ impl<'a> Group<'a> {
         let gone = if was_deleted { Gone::deleted(job, engine) } else { Gone::expired(job) };
         let id = job.uuid;
         let claims = self.claims_before(id, Some(job));
+        let stay = self.stay_before(id, Some(job));
         let Place { key, stored, before } = place;
         self.take_key(IdempotencyKey::of(job), None, id);
         self.count_child(job.parent, Some(job.state()), None);
@@ -585,7 +591,7 @@ impl<'a> Group<'a> {
         {
             self.plan.forgotten_tombstones.push((before, job.uuid));
         }
-        self.plan.touched.insert(id, Touched { key, stored, claims, now: None });
+        self.plan.touched.insert(id, Touched { key, stored, claims, stay, now: None });
         self.removed += 1;
         if tombstone.until > engine {
             self.plan.buried.push((self.plan.keys.tombstone, tombstone));
@@ -616,6 +622,7 @@ impl<'a> Group<'a> {
             let key = touched.key.to_be_bytes().to_vec();
             let now = touched.now.and_then(|made| self.plan.made.get(made));
             batch.writes.extend(touched.write_of_claims(now)?);
+            batch.writes.extend(touched.write_of_stay(now)?);
             let value = match now {
                 None if touched.stored.is_none() => continue, // Made and gone within the group.
                 None => None,

@@ -47,7 +47,7 @@ use crate::command::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
-use crate::lifecycle::{FamilyOptions, LeaseOptions};
+use crate::lifecycle::{FamilyOptions, LeaseOptions, RetentionRule};
 use crate::limits::{COMMIT_COMMANDS, Limits, QUEUED_COMMANDS, check_name};
 use crate::query::{Count, Explanation, Expr, Page, Query, Run};
 use crate::store::{FORMAT, Store};
@@ -70,6 +70,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// How long a job stays after its end unless it says otherwise itself: 300 seconds.
     pub retention: Duration,
+    /// How long jobs stay that differ from that: by kind, and by how they ended.
+    pub retention_rules: Vec<RetentionRule>,
     /// How long and how many tombstones stay.
     pub tombstones: TombstoneOptions,
     /// How much of the past is kept for those who watch.
@@ -91,6 +93,7 @@ impl Default for Options {
         Options {
             clock: Arc::new(SystemClock::new()),
             retention: DEFAULT_RETENTION,
+            retention_rules: Vec::new(),
             tombstones: TombstoneOptions::default(),
             history: HistoryOptions::default(),
             log: LogOptions::default(),
@@ -106,6 +109,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("retention", &self.retention)
+            .field("retention_rules", &self.retention_rules)
             .field("tombstones", &self.tombstones)
             .field("history", &self.history)
             .field("log", &self.log)
@@ -252,6 +256,10 @@ impl Tracker {
     /// `InvalidValue` for a clock that shows a time at the end of the range.
     pub fn open(store: impl Store + 'static, options: Options) -> Result<Tracker> {
         check_retention(Some(options.retention))?;
+        for rule in &options.retention_rules {
+            check_retention(Some(rule.retention))
+                .map_err(|error| error.with_field("retention_rules"))?;
+        }
         options.limits.check()?;
         options.opening.check()?;
         options.log.check()?;
@@ -444,11 +452,44 @@ impl Tracker {
         self.change(Command::extend(job, retention))
     }
 
+    /// Keeps a job from expiring until it is [let go](Tracker::unhold). One that lives still stays
+    /// so from its end on. A second hold changes nothing: the first one's actor, time and reason
+    /// stand. [`Command::hold`] says who and why.
+    ///
+    /// ```
+    /// use jobtrack::{Actor, Command, Field, MemoryStore, NewJob, Options, Query, Expr, Tracker};
+    ///
+    /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+    /// let job = tracker.create(NewJob::described("Backup of vol1"))?;
+    /// tracker.run(Command::hold(job.uuid).by(Actor::named("ana")).because("ticket 4711"))?;
+    ///
+    /// let held = tracker.query(&Query::matching(Expr::is_set(Field::HeldTime)))?.jobs;
+    /// assert_eq!(held[0].held.as_ref().map(|held| &*held.reason), Some("ticket 4711"));
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Tracker::get).
+    pub fn hold(&self, job: JobId) -> Result<Arc<Job>> {
+        self.change(Command::hold(job))
+    }
+
+    /// Lets go of a job that was held. It expires once what was left of its stay is over: the time
+    /// for which it was held does not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Tracker::get).
+    pub fn unhold(&self, job: JobId) -> Result<Arc<Job>> {
+        self.change(Command::unhold(job))
+    }
+
     /// Forgets a job that has ended; a tombstone stays for a while.
     ///
     /// # Errors
     ///
-    /// `StillLive`.
+    /// `StillLive`, `Held`.
     pub fn delete(&self, job: JobId) -> Result<Arc<Job>> {
         self.change(Command::delete(job))
     }

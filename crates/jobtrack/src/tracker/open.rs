@@ -22,8 +22,8 @@ use crate::lifecycle::{LeaseOptions, Moment, follow};
 use crate::limits::RETENTION_SECONDS;
 use crate::store::{
     Batch, Claims, CommitError, Durability, EPOCHS_KEY, FORGOTTEN_KEY, HEAD_KEY, Head, Record,
-    Space, Store, Write, check_format, claims_of_key, decode_claims, decode_epochs,
-    decode_forgotten, decode_head, decode_tombstone, encode_epochs,
+    Space, Stay, Store, Write, check_format, claims_of_key, decode_claims, decode_epochs,
+    decode_forgotten, decode_head, decode_stay, decode_tombstone, encode_epochs, stay_of_key,
 };
 use crate::table::{Table, Tombstones};
 use crate::timestamp::Timestamp;
@@ -161,10 +161,14 @@ fn settle(
     let epoch = if head.is_clean { Some(head.epoch) } else { head.epoch.checked_add(1) };
     let engine = wall.max(head.horizon);
     check_room(engine)?;
-    let Loaded { tombstones, next, mut epochs, claims } = loaded;
+    let Loaded { tombstones, next, mut epochs, claims, stays } = loaded;
     table.tombstones = tombstones;
     let lost = revive_leases(&mut table, &claims, &options.leases, engine);
     drop(claims);
+    if !stays.is_empty() {
+        table.set_stays(&|key, id| stays.get(&key).filter(|stay| stay.job == id));
+    }
+    drop(stays);
     let now = Moment { wall, engine };
     let parents: Vec<JobId> = table.sides.families.parents().collect();
     for parent in parents {
@@ -250,13 +254,16 @@ struct Loaded {
     epochs: Epochs,
     /// What is known of a job's claims, by the key of its record.
     claims: HashMap<u64, Claims>,
+    /// The same of how it was told to stay.
+    stays: HashMap<u64, Stay>,
 }
 
 impl Default for Loaded {
     fn default() -> Self {
         let next = NextKeys { job: 1, tombstone: 1 };
-        let claims = HashMap::new();
-        Loaded { tombstones: Tombstones::default(), next, epochs: Epochs::default(), claims }
+        let (claims, stays) = (HashMap::new(), HashMap::new());
+        let (tombstones, epochs) = (Tombstones::default(), Epochs::default());
+        Loaded { tombstones, next, epochs, claims, stays }
     }
 }
 
@@ -275,6 +282,8 @@ impl Loaded {
             self.tombstones.forget(forgotten);
         } else if let Some(job) = claims_of_key(key) {
             self.claims.insert(job, decode_claims(&record.value)?);
+        } else if let Some(job) = stay_of_key(key) {
+            self.stays.insert(job, decode_stay(&record.value)?);
         }
         Ok(())
     }

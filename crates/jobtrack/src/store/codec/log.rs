@@ -104,6 +104,8 @@ fn kind_number(kind: LogKind) -> u8 {
         LogKind::KeyFreed => 14,
         LogKind::Lost => 15,
         LogKind::TimedOut => 16,
+        LogKind::Held => 17,
+        LogKind::Unheld => 18,
     }
 }
 

@@ -154,6 +154,8 @@ fn kind_of(update: &Update) -> Option<LogKind> {
         Update::Request(Action::Resume) => Some(LogKind::ResumeRequested),
         Update::Request(Action::Cancel) => Some(LogKind::CancelRequested),
         Update::Extend(_) => Some(LogKind::Extended),
+        Update::Hold => Some(LogKind::Held),
+        Update::Unhold => Some(LogKind::Unheld),
         Update::Claim(_) => Some(LogKind::Claimed),
         Update::Release => Some(LogKind::Released),
         Update::FreeKey => Some(LogKind::KeyFreed),
