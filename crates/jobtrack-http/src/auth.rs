@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use jobtrack::{Actor, quoted};
 
 use crate::errors::{Fault, HttpKind};
+use crate::page;
 use crate::respond;
 use crate::users::Users;
 
@@ -50,6 +51,11 @@ pub(crate) fn actor(extensions: &Extensions) -> Actor {
 const LONGEST_HEADER: usize = 2_048;
 
 async fn admit(State(users): State<Arc<Users>>, mut request: Request, next: Next) -> Response {
+    // The page asks for name and password itself, so it must be there before them.
+    if page::is_asset(&request) {
+        request.headers_mut().remove(header::AUTHORIZATION);
+        return next.run(request).await;
+    }
     let found = credentials(request.headers());
     // Nothing further in needs it, and what is not there cannot be logged.
     request.headers_mut().remove(header::AUTHORIZATION);

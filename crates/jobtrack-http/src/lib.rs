@@ -65,6 +65,7 @@ mod lines;
 mod listing;
 mod native;
 mod ontap;
+mod page;
 mod params;
 mod respond;
 mod server;
@@ -160,6 +161,7 @@ pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
     let routes = Router::new()
         .merge(ontap::routes(&app))
         .merge(native::routes(&app))
+        .merge(page::routes(&app))
         .fallback(respond::no_such_path);
     respond::layers(routes, &app)
 }

@@ -93,7 +93,7 @@ impl Listing {
 }
 
 /// Ends a query when dropped; one that has been answered does not notice.
-pub(crate) struct EndsQuery(Cancel);
+pub(crate) struct EndsQuery(pub(crate) Cancel);
 
 impl Drop for EndsQuery {
     fn drop(&mut self) {
@@ -155,10 +155,14 @@ pub(crate) fn filter_but(params: &Params, names: Names, others: &[&str]) -> Resu
     Ok(filter)
 }
 
+/// The same with the search, where there is one.
+pub(crate) fn matching(params: &Params, names: Names, others: &[&str]) -> Result<Expr, Fault> {
+    Ok(filter_but(params, names, &[others, &SEARCH].concat())?.and(search(params, names)?))
+}
+
 /// Which jobs a claim is for, and which of them first.
 pub(crate) fn claim(params: &Params) -> Result<(Expr, Order), Fault> {
-    let others = ["order_by", "$orderBy", SEARCH[0], SEARCH[1]];
-    let filter = filter_but(params, Names::Native, &others)?.and(search(params, Names::Native)?);
+    let filter = matching(params, Names::Native, &["order_by", "$orderBy"])?;
     Ok((filter, order(params, Names::Native)?))
 }
 

@@ -119,7 +119,8 @@ async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
 pub(crate) fn complete(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Only what says so itself may be kept.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 fn check(app: &App, request: &Request) -> Result<(), Fault> {

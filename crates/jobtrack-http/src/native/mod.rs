@@ -2,6 +2,7 @@
 //!
 //! Each path has one handler, whose `match` on the method is the list of what the path serves.
 
+mod activity;
 mod change;
 mod log;
 mod read;
@@ -20,6 +21,7 @@ use crate::App;
 use crate::body;
 use crate::errors::{Face, Fault, HttpKind};
 use crate::ontap;
+use crate::page;
 use crate::params::{self, Params};
 use crate::respond::{Answer, at, json, options};
 
@@ -43,6 +45,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
         .route(&format!("{JOBS}/{{uuid}}/{{change}}"), at(Face::Native, app, verb))
         .route("/v1/claim", at(Face::Native, app, claim))
         .route("/v1/counts", at(Face::Native, app, counts))
+        .route("/v1/activity", at(Face::Native, app, activity))
         .route("/v1/watch", at(Face::Native, app, watch))
         .route("/v1/import", at(Face::Native, app, import))
         .route("/v1/export", at(Face::Native, app, export))
@@ -52,6 +55,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 async fn index(_app: Arc<App>, request: Request) -> Answer {
     let (parts, content) = request.into_parts();
     match parts.method {
+        Method::GET | Method::HEAD if page::is_for_a_browser(&parts.headers) => Ok(page::there()),
         Method::GET | Method::HEAD => {
             body::expect_none(content).await?;
             Params::parse(parts.uri.query())?.only(&[])?;
@@ -61,10 +65,12 @@ async fn index(_app: Arc<App>, request: Request) -> Answer {
                 "jobs": JOBS,
                 "claim": "/v1/claim",
                 "counts": "/v1/counts",
+                "activity": "/v1/activity",
                 "watch": "/v1/watch",
                 "import": "/v1/import",
                 "export": "/v1/export",
                 "backup": "/v1/backup",
+                "page": page::ROOT,
                 "ontap": ontap::JOBS,
             });
             Ok(json(JSON, crate::errors::to_json(&index)))
@@ -170,6 +176,18 @@ async fn counts(app: Arc<App>, request: Request) -> Answer {
             body::expect_none(content).await?;
             Params::parse(parts.uri.query())?.only(&[])?;
             read::counts(app).await
+        }
+        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
+        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
+    }
+}
+
+async fn activity(app: Arc<App>, request: Request) -> Answer {
+    let (parts, content) = request.into_parts();
+    match parts.method {
+        Method::GET | Method::HEAD => {
+            body::expect_none(content).await?;
+            activity::activity(app, &parts.uri).await
         }
         Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
         method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),

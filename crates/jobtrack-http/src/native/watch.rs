@@ -44,7 +44,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(super) async fn watch(app: Arc<App>, parts: &Parts) -> Answer {
     let params = Params::parse(parts.uri.query())?;
     let fields = listing::selection(&params, Names::Native)?;
-    let filter = listing::filter_but(&params, Names::Native, PARAMETERS)?;
+    let filter = listing::matching(&params, Names::Native, PARAMETERS)?;
     let after = match last_event_id(&parts.headers)? {
         None => params.given("after")?.map(|text| position("after", text)).transpose()?,
         after => after,
