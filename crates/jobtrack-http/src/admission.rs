@@ -74,7 +74,7 @@ impl Admission {
         request: Request,
         options: &Options,
     ) -> Result<(Request, Admitted<'_>), Fault> {
-        if request.uri().path() == STREAMED {
+        if request.uri().path().ends_with(STREAMED) {
             return Ok((request, Admitted::Transfer { _place: self.transfer()? }));
         }
         let (request, bytes) = self.whole(request, options).await?;
@@ -112,7 +112,9 @@ impl Admission {
         }
         let gathered = timeout(options.body_time, self.gather(body, limit)).await;
         let (bytes, permit) = gathered.map_err(|_| {
-            body::cut_short(&format!("it took longer than {} s", options.body_time.as_secs_f32()))
+            let most = options.body_time.as_secs_f32();
+            let message = format!("the body could not be read: it took longer than {most} s");
+            Fault::new(HttpKind::BodyTooSlow, message)
         })??;
         Ok((Request::from_parts(parts, Body::from(bytes)), permit))
     }

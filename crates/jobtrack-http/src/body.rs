@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jobtrack::{Error, ErrorKind, quoted};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tower_http::timeout::TimeoutError;
 
 use crate::errors::{Fault, HttpKind};
 
@@ -21,7 +22,7 @@ pub(crate) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Resul
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes().to_vec()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
-        Err(error) => Err(cut_short(&error)),
+        Err(error) => Err(cut_short(&*error)),
     }
 }
 
@@ -31,8 +32,13 @@ pub(crate) fn too_large(limit: usize) -> Fault {
 }
 
 /// The refusal of a body that did not come whole.
-pub(crate) fn cut_short(error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(HttpKind::BodyCutShort, format!("the body could not be read: {error}"))
+pub(crate) fn cut_short(error: &(dyn std::error::Error + 'static)) -> Fault {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let kind = match causes.any(|cause| cause.is::<TimeoutError>()) {
+        true => HttpKind::BodyTooSlow,
+        false => HttpKind::BodyCutShort,
+    };
+    Fault::new(kind, format!("the body could not be read: {error}"))
 }
 
 /// Refuses a body on a request that must have none.

@@ -93,6 +93,7 @@ pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
     (HttpKind::UriTooLong, "uri_too_long", 414, 414, "262185"),
     (HttpKind::BodyTooLarge, "body_too_large", 413, 413, "262185"),
     (HttpKind::BodyCutShort, "body_cut_short", 400, 400, "262199"),
+    (HttpKind::BodyTooSlow, "body_too_slow", 408, 408, "262199"),
     (HttpKind::BodyEncoded, "body_encoded", 415, 415, "262185"),
     (HttpKind::BodyNotExpected, "body_not_expected", 400, 400, "262198"),
     (HttpKind::InvalidJson, "invalid_json", 400, 400, "262199"),
@@ -123,8 +124,10 @@ pub(crate) enum HttpKind {
     UriTooLong,
     /// The body is too large.
     BodyTooLarge,
-    /// The body ended or stalled before its time.
+    /// The body ended before its time.
     BodyCutShort,
+    /// The client paused for too long within the body.
+    BodyTooSlow,
     /// The body is compressed.
     BodyEncoded,
     /// A body on a request that has none.
@@ -169,7 +172,7 @@ pub(crate) struct Fault {
     /// What the client wrote for the target, quoted and cut.
     value: Option<String>,
     /// The methods that the path has, where another was used.
-    allow: Option<&'static str>,
+    allow: Option<HeaderValue>,
 }
 
 impl From<Error> for Fault {
@@ -201,9 +204,10 @@ impl Fault {
         Error::new(kind, message).into()
     }
 
-    pub(crate) fn method_not_allowed(method: &str, allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(method: &str, allow: &str) -> Self {
         let message = format!("{} is not served here, only {allow}", quoted(method));
-        Fault { allow: Some(allow), ..Fault::new(HttpKind::MethodNotAllowed, message) }
+        let allow = HeaderValue::from_str(allow).ok();
+        Fault { allow, ..Fault::new(HttpKind::MethodNotAllowed, message) }
     }
 
     pub(crate) fn unexpected_parameter(name: &str) -> Self {
@@ -230,6 +234,7 @@ impl Fault {
     }
 
     /// Whether it is the engine's refusal of this kind.
+    #[cfg(test)]
     pub(crate) fn is(&self, kind: ErrorKind) -> bool {
         self.kind == Kind::Engine(kind)
     }
@@ -248,8 +253,8 @@ impl Fault {
     }
 
     /// The answer of this face.
-    pub(crate) fn into_response(self, face: Face) -> Response {
-        let (allow, is_overload) = (self.allow, self.kind == Kind::Http(HttpKind::TooManyRequests));
+    pub(crate) fn into_response(mut self, face: Face) -> Response {
+        let (allow, retry_after) = (self.allow.take(), self.retry_after());
         let (status, media_type, body) = match face {
             Face::Ontap => {
                 let (status, error) = self.into_ontap();
@@ -266,13 +271,22 @@ impl Fault {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         if let Some(allow) = allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            headers.insert(header::ALLOW, allow);
         }
-        if is_overload {
-            // The clients that heed it take whole seconds.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
+    }
+
+    /// After how many seconds to try again, where that is known to help. The clients that heed it
+    /// take whole ones.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Http(HttpKind::TooManyRequests) => Some("1"),
+            Kind::Http(HttpKind::TooManyWatchers) => Some("5"),
+            _ => None,
+        }
     }
 
     /// Status and error as ONTAP shows them.

@@ -54,6 +54,7 @@
 mod admission;
 mod auth;
 mod backup;
+mod base;
 mod body;
 #[cfg(test)]
 mod docs_test;
@@ -72,7 +73,7 @@ mod server;
 mod tls;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -151,13 +152,15 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     /// A permit for each client that may watch.
     pub(crate) watchers: Arc<Semaphore>,
+    /// The native face's OpenAPI document, once somebody has asked for it.
+    pub(crate) document: OnceLock<serde_json::Value>,
 }
 
 /// Both faces of this tracker.
 pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
     let watchers = Arc::new(Semaphore::new(options.watchers.min(Semaphore::MAX_PERMITS)));
-    let admission = Admission::new(&options);
-    let app = Arc::new(App { tracker, options, admission, watchers });
+    let (admission, document) = (Admission::new(&options), OnceLock::new());
+    let app = Arc::new(App { tracker, options, admission, watchers, document });
     let routes = Router::new()
         .merge(ontap::routes(&app))
         .merge(native::routes(&app))

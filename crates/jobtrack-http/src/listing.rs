@@ -21,6 +21,8 @@ pub(crate) const TOKEN: &str = "start.token";
 const EXPLAIN: &str = "explain";
 /// How many of the first records are left out.
 const OFFSET: &str = "offset";
+/// Why a change is asked for.
+pub(crate) const REASON: &str = "reason";
 /// The words of a search, and where to look for them.
 const SEARCH: [&str; 2] = ["query", "query_fields"];
 
@@ -35,7 +37,7 @@ pub(crate) struct Listing {
     /// Whether not the answer is wanted, but what it takes.
     pub(crate) explain: bool,
     pub(crate) layout: Layout,
-    path: &'static str,
+    path: String,
     params: Params,
 }
 
@@ -43,7 +45,7 @@ impl Listing {
     /// Reads the parameters of a listing at this path.
     pub(crate) fn parse(
         uri: &Uri,
-        path: &'static str,
+        path: String,
         names: Names,
         limit: Duration,
     ) -> Result<Listing, Fault> {
@@ -72,7 +74,7 @@ impl Listing {
 
     /// The link to this page.
     pub(crate) fn self_link(&self) -> String {
-        self.params.self_link(self.path)
+        self.params.self_link(&self.path)
     }
 
     /// The link to the page after this one.
@@ -88,7 +90,7 @@ impl Listing {
     fn next(&self, token: Option<&PageToken>) -> Option<String> {
         // The token says where this page ended, so nothing is left out any more.
         let params = self.params.without(OFFSET);
-        token.map(|token| params.link(self.path, (TOKEN, &token.to_string())))
+        token.map(|token| params.link(&self.path, (TOKEN, &token.to_string())))
     }
 }
 
@@ -162,7 +164,7 @@ pub(crate) fn matching(params: &Params, names: Names, others: &[&str]) -> Result
 
 /// Which jobs a claim is for, and which of them first.
 pub(crate) fn claim(params: &Params) -> Result<(Expr, Order), Fault> {
-    let filter = matching(params, Names::Native, &["order_by", "$orderBy"])?;
+    let filter = matching(params, Names::Native, &["order_by", "$orderBy", REASON])?;
     Ok((filter, order(params, Names::Native)?))
 }
 
@@ -225,8 +227,9 @@ mod tests {
     fn no_field_bears_the_name_of_a_parameter() {
         for field in Field::FIXED {
             for names in [Names::Native, Names::Ontap] {
-                let is_taken =
-                    |name: &str| RESERVED.contains(&name) || name == "after" || name == EXPLAIN;
+                let is_taken = |name: &str| {
+                    RESERVED.contains(&name) || ["after", EXPLAIN, REASON].contains(&name)
+                };
                 assert!(!field.name(names).is_some_and(|name| is_taken(&name)), "{field}");
             }
         }

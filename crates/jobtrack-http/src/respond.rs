@@ -65,9 +65,11 @@ pub(crate) fn with_next(mut response: Response, next: Option<&str>) -> Response 
 }
 
 /// The answer to OPTIONS: an empty object, and the methods that there are.
-pub(crate) fn options(media_type: &'static str, allow: &'static str) -> Response {
+pub(crate) fn options(media_type: &'static str, allow: &str) -> Response {
     let mut response = json(media_type, b"{}".to_vec());
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
     response
 }
 

@@ -118,8 +118,8 @@ fn a_body_that_stalls_is_refused() {
         stream.write_all(head.as_bytes()).unwrap();
         let (took, answer) = closed(&mut stream);
         let answer = String::from_utf8(answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-        assert!(answer.contains("\"kind\":\"body_cut_short\""), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("\"kind\":\"body_too_slow\""), "{answer}");
         assert!(took >= SOON / 2);
     }
     assert_eq!(server.tracker.counts().unwrap().total(), 0);

@@ -74,7 +74,9 @@ pub use command::{
 pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Held, Job, JobError, JobId, JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision, Scope, Severity, State, Text, Told,
+    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Held, Job, JobError, JobId,
+    JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision,
+    Scope, Severity, State, Text, Told,
 };
 pub use lifecycle::{Children, Ending, FamilyOptions, LeaseOptions, Lost, RetentionRule, RollUp};
 pub use limits::Limits;

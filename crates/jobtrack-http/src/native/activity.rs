@@ -7,13 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::http::request::Parts;
 use jobtrack::{
-    Budget, Cancel, Count, ErrorKind, Expr, Field, Names, Query, Revision, State, Timestamp, Tracker,
+    Budget, Cancel, Count, ErrorKind, Expr, Field, Names, Query, Revision, State, Timestamp,
+    Tracker,
 };
 use serde::Serialize;
 
 use super::JSON;
+use super::openapi::shapes;
 use crate::App;
 use crate::errors::Fault;
 use crate::layout::Layout;
@@ -32,13 +34,15 @@ const MOST_BUCKETS: u64 = 240;
 /// not become what the server is busy with.
 const BUDGET: Duration = Duration::from_secs(2);
 
-/// `GET /v1/activity`: `span` (seconds, 3600), `buckets` (60), and filters as for a list.
+/// How many jobs began and ended lately.
 ///
-/// Members of the answer: `from` and `to` (times), `step` (seconds), `created`, `succeeded` and
-/// `failed` (a number for each bucket, the earliest first), `revision` and `horizon`. 503 with
-/// `deadline_exceeded` where the filter takes too long to count.
-pub(super) async fn activity(app: Arc<App>, uri: &Uri) -> Answer {
-    let params = Params::parse(uri.query())?;
+/// Filters as for a list. 503 with `deadline_exceeded` where they take too long to count.
+#[utoipa::path(get, path = "/v1/activity", operation_id = "activity", tag = "jobs",
+    params(shapes::ActivityParams, shapes::Pretty),
+    responses((status = 200, description = "A number for each stretch of time, the earliest first",
+        body = shapes::Activity)))]
+pub(super) async fn activity(app: Arc<App>, parts: Parts) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
     let layout = Layout::of(&params)?;
     let buckets = params.integer("buckets", 1, MOST_BUCKETS)?.unwrap_or(BUCKETS);
     let span = params.integer("span", buckets, LONGEST_SPAN)?.unwrap_or(SPAN.max(buckets));
@@ -113,9 +117,7 @@ impl Counting<'_> {
         for (from, to) in times.edges.iter().zip(times.edges.iter().skip(1)) {
             let within = |field| Expr::between(field, *from, before(*to));
             let ended = |state: State| {
-                Ok::<_, Fault>(
-                    within(Field::EndTime)?.and(Expr::is(Field::State, state.as_str())?),
-                )
+                Ok::<_, Fault>(within(Field::EndTime)?.and(Expr::is(Field::State, state.as_str())?))
             };
             for (besides, counts) in [
                 (within(Field::CreateTime)?, &mut created),

@@ -1,36 +1,29 @@
-//! `GET /v1/jobs/{uuid}/log`: what happened to a job.
-//!
-//! 200 with `entries`, oldest first, each an object of `revision`, `ordinal` (its place within that
-//! commit), `time`, `kind`, and, where they apply, `from` and `to` (states), `actor`, `reason`,
-//! `severity` and `message`; and `dropped`, how many are not kept any more. 404 and 410 as for the
-//! job itself.
+//! What happened to a job.
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::Method;
+use axum::http::request::Parts;
 
-use super::{JSON, READ_METHODS, id};
+use super::openapi::shapes;
+use super::{JSON, id};
 use crate::App;
-use crate::body;
-use crate::errors::Fault;
 use crate::layout::Layout;
 use crate::params::Params;
-use crate::respond::{Answer, blocking, json, options};
+use crate::respond::{Answer, blocking, json};
 
-pub(super) async fn log(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            let params = Params::parse(parts.uri.query())?;
-            params.only(&[Layout::PARAMETER])?;
-            let layout = Layout::of(&params)?;
-            let id = id(&parts.uri)?;
-            let log = blocking(move || Ok(app.tracker.log(id)?)).await?;
-            Ok(json(JSON, layout.render(&log)))
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-    }
+/// What happened to a job, oldest first.
+///
+/// Its transitions and its latest messages, as many as the server keeps of a job.
+#[utoipa::path(get, path = "/v1/jobs/{uuid}/log", operation_id = "get_log", tag = "jobs",
+    params(("uuid" = shapes::Uuid, Path, example = "0000000c-0000-4000-8000-000000000000"),
+        shapes::Pretty),
+    responses((status = 200, description = "Its log", body = shapes::Log),
+        (status = 404), (status = 410)))]
+pub(super) async fn log(app: Arc<App>, parts: Parts) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
+    params.only(&[Layout::PARAMETER])?;
+    let layout = Layout::of(&params)?;
+    let id = id(&parts.uri)?;
+    let log = blocking(move || Ok(app.tracker.log(id)?)).await?;
+    Ok(json(JSON, layout.render(&log)))
 }

@@ -1,29 +1,38 @@
 //! jobtrack's own face: `/v1`.
 //!
-//! Each path has one handler, whose `match` on the method is the list of what the path serves.
+//! [`served`] is the list of what there is. What each path takes and answers is said at its handlers,
+//! in the words of `OpenAPI`, and served as a document.
 
 mod activity;
 mod change;
+mod engine;
 mod log;
+mod openapi;
+mod operator;
 mod read;
 mod render;
+mod served;
 mod transfer;
+mod wait;
 mod watch;
+mod worker;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Method, Uri};
+use axum::http::Uri;
+use axum::http::request::Parts;
 use jobtrack::JobId;
 
+use self::served::Served;
 use crate::App;
-use crate::body;
-use crate::errors::{Face, Fault, HttpKind};
+use crate::base::Base;
+use crate::errors::{Face, Fault, HttpKind, to_json};
 use crate::ontap;
 use crate::page;
 use crate::params::{self, Params};
-use crate::respond::{Answer, at, json, options};
+use crate::respond::{Answer, at, json};
 
 /// Where the collection stands.
 pub(crate) const JOBS: &str = "/v1/jobs";
@@ -31,213 +40,94 @@ pub(crate) const JOBS: &str = "/v1/jobs";
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
-const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-const COLLECTION_METHODS: &str = "GET, HEAD, OPTIONS, POST";
-const INSTANCE_METHODS: &str = "DELETE, GET, HEAD, OPTIONS";
-const POST_METHODS: &str = "OPTIONS, POST";
+/// Every path of this face, and what its methods do. The document has the same, as a test proves.
+fn served() -> Vec<Served> {
+    vec![
+        Served::at("/").get(index),
+        Served::at("/v1/openapi.json").get(openapi::get),
+        Served::at(JOBS).get(read::list).post(operator::create),
+        Served::at("/v1/jobs/{uuid}").get(read::get).delete(operator::delete),
+        Served::at("/v1/jobs/{uuid}/tree").get(read::tree),
+        Served::at("/v1/jobs/{uuid}/log").get(log::log),
+        Served::at("/v1/jobs/{uuid}/wait").get(wait::wait),
+        Served::at("/v1/jobs/{uuid}/progress").get(read::progress).post(worker::progress),
+        Served::at("/v1/jobs/{uuid}/start").post(worker::start),
+        Served::at("/v1/jobs/{uuid}/report").post(worker::report),
+        Served::at("/v1/jobs/{uuid}/pause").post(worker::pause),
+        Served::at("/v1/jobs/{uuid}/resume").post(worker::resume),
+        Served::at("/v1/jobs/{uuid}/finish").post(worker::finish),
+        Served::at("/v1/jobs/{uuid}/claim").post(worker::claim_job),
+        Served::at("/v1/jobs/{uuid}/renew").post(worker::renew),
+        Served::at("/v1/jobs/{uuid}/release").post(worker::release),
+        Served::at("/v1/jobs/{uuid}/request").post(operator::request),
+        Served::at("/v1/jobs/{uuid}/extend").post(operator::extend),
+        Served::at("/v1/jobs/{uuid}/hold").post(operator::hold),
+        Served::at("/v1/jobs/{uuid}/unhold").post(operator::unhold),
+        Served::at("/v1/jobs/{uuid}/free-key").post(operator::free_key),
+        Served::at("/v1/claim").post(worker::claim),
+        Served::at("/v1/counts").get(read::counts),
+        Served::at("/v1/activity").get(activity::activity),
+        Served::at("/v1/watch").get(watch::watch),
+        Served::at("/v1/import").post_stream(transfer::import),
+        Served::at("/v1/export").get(transfer::export),
+        Served::at("/v1/backup").get(transfer::backup),
+        Served::at("/v1/engine").get(engine::engine),
+        Served::at("/v1/sync").post(engine::sync),
+        Served::at("/v1/maintain").post(engine::maintain),
+        Served::at("/v1/finalize").post(engine::finalize),
+    ]
+}
 
 pub(crate) fn routes(app: &Arc<App>) -> Router {
-    Router::new()
-        .route("/", at(Face::Native, app, index))
-        .route(JOBS, at(Face::Native, app, collection))
-        .route(&format!("{JOBS}/{{uuid}}"), at(Face::Native, app, instance))
-        .route(&format!("{JOBS}/{{uuid}}/log"), at(Face::Native, app, log::log))
-        .route(&format!("{JOBS}/{{uuid}}/{{change}}"), at(Face::Native, app, verb))
-        .route("/v1/claim", at(Face::Native, app, claim))
-        .route("/v1/counts", at(Face::Native, app, counts))
-        .route("/v1/activity", at(Face::Native, app, activity))
-        .route("/v1/watch", at(Face::Native, app, watch))
-        .route("/v1/import", at(Face::Native, app, import))
-        .route("/v1/export", at(Face::Native, app, export))
-        .route("/v1/backup", at(Face::Native, app, backup))
+    // Only what no other path matches comes here.
+    let other = at(Face::Native, app, no_such_change);
+    let router = Router::new().route("/v1/jobs/{uuid}/{change}", other);
+    served().into_iter().fold(router, |router, path| path.add_to(router, app))
 }
 
-async fn index(_app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD if page::is_for_a_browser(&parts.headers) => Ok(page::there()),
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            Params::parse(parts.uri.query())?.only(&[])?;
-            let index = serde_json::json!({
-                "name": "jobtrack",
-                "version": env!("CARGO_PKG_VERSION"),
-                "jobs": JOBS,
-                "claim": "/v1/claim",
-                "counts": "/v1/counts",
-                "activity": "/v1/activity",
-                "watch": "/v1/watch",
-                "import": "/v1/import",
-                "export": "/v1/export",
-                "backup": "/v1/backup",
-                "page": page::ROOT,
-                "ontap": ontap::JOBS,
-            });
-            Ok(json(JSON, crate::errors::to_json(&index)))
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
+/// Where things are.
+///
+/// The name and version of the program, and the paths of what stands on its own.
+#[utoipa::path(get, path = "/", operation_id = "index", tag = "server",
+    responses((status = 200, description = "The paths", body = openapi::shapes::Index),
+        (status = 303, description = "To the page, for a browser")))]
+async fn index(_app: Arc<App>, parts: Parts) -> Answer {
+    if page::is_for_a_browser(&parts.headers) {
+        return Ok(page::there());
     }
+    Params::parse(parts.uri.query())?.only(&[])?;
+    let base = Base::of(&parts);
+    let path = |own: &str| base.path(own);
+    let index = serde_json::json!({
+        "name": "jobtrack",
+        "version": env!("CARGO_PKG_VERSION"),
+        "openapi": path("/v1/openapi.json"),
+        "jobs": path(JOBS),
+        "claim": path("/v1/claim"),
+        "counts": path("/v1/counts"),
+        "activity": path("/v1/activity"),
+        "watch": path("/v1/watch"),
+        "import": path("/v1/import"),
+        "export": path("/v1/export"),
+        "backup": path("/v1/backup"),
+        "engine": path("/v1/engine"),
+        "page": path(page::ROOT),
+        "ontap": path(ontap::JOBS),
+    });
+    Ok(json(JSON, to_json(&index)))
 }
 
-async fn collection(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            read::list(app, &parts.uri).await
-        }
-        Method::POST => {
-            let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
-            change::create(app, &parts, &content).await
-        }
-        Method::OPTIONS => Ok(options(JSON, COLLECTION_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), COLLECTION_METHODS)),
-    }
-}
-
-async fn instance(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            read::get(app, &parts.uri).await
-        }
-        Method::DELETE => {
-            body::expect_none(content).await?;
-            change::delete(app, &parts).await
-        }
-        Method::OPTIONS => Ok(options(JSON, INSTANCE_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), INSTANCE_METHODS)),
-    }
-}
-
-async fn verb(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    let name = parts.uri.path().rsplit('/').next().unwrap_or_default();
-    if name == "tree" {
-        return match parts.method {
-            Method::GET | Method::HEAD => {
-                body::expect_none(content).await?;
-                read::tree(app, &parts.uri).await
-            }
-            Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-            method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-        };
-    }
-    if name == "progress" {
-        return match parts.method {
-            Method::GET | Method::HEAD => {
-                body::expect_none(content).await?;
-                read::progress(app, &parts.uri).await
-            }
-            Method::POST => {
-                let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
-                change::progress(app, &parts, &content).await
-            }
-            Method::OPTIONS => Ok(options(JSON, COLLECTION_METHODS)),
-            method => Err(Fault::method_not_allowed(method.as_str(), COLLECTION_METHODS)),
-        };
-    }
-    let Some(verb) = change::Verb::named(name) else {
-        let message = format!(
-            "{} is no change of a job; there are {}",
-            jobtrack::quoted(name),
-            change::Verb::NAMES
-        );
-        return Err(Fault::new(HttpKind::NoSuchPath, message));
-    };
-    match parts.method {
-        Method::POST => {
-            let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
-            change::update(app, &parts, verb, &content).await
-        }
-        Method::OPTIONS => Ok(options(JSON, POST_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), POST_METHODS)),
-    }
-}
-
-async fn claim(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::POST => {
-            let content = body::read(content, &parts.headers, app.options.body_bytes).await?;
-            change::claim(app, &parts, &content).await
-        }
-        Method::OPTIONS => Ok(options(JSON, POST_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), POST_METHODS)),
-    }
-}
-
-async fn counts(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            Params::parse(parts.uri.query())?.only(&[])?;
-            read::counts(app).await
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-    }
-}
-
-async fn activity(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            activity::activity(app, &parts.uri).await
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-    }
-}
-
-async fn watch(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            watch::watch(app, &parts).await
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-    }
-}
-
-async fn import(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::POST => transfer::import(app, &parts, content).await,
-        Method::OPTIONS => Ok(options(JSON, POST_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), POST_METHODS)),
-    }
-}
-
-async fn export(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            transfer::export(app, &parts.uri)
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-    }
-}
-
-async fn backup(app: Arc<App>, request: Request) -> Answer {
-    let (parts, content) = request.into_parts();
-    match parts.method {
-        Method::GET | Method::HEAD => {
-            body::expect_none(content).await?;
-            Params::parse(parts.uri.query())?.only(&[])?;
-            transfer::backup(app)
-        }
-        Method::OPTIONS => Ok(options(JSON, READ_METHODS)),
-        method => Err(Fault::method_not_allowed(method.as_str(), READ_METHODS)),
-    }
+/// Says what there is under a job.
+async fn no_such_change(_app: Arc<App>, request: Request) -> Answer {
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let served = served();
+    let known = served.iter().filter_map(|served| served.path.strip_prefix("/v1/jobs/{uuid}/"));
+    let message = format!(
+        "{} is nothing that a job has; there are {}",
+        jobtrack::quoted(name),
+        known.collect::<Vec<_>>().join(", ")
+    );
+    Err(Fault::new(HttpKind::NoSuchPath, message))
 }
 
 /// The id in the path, after the collection.

@@ -3,20 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::http::Uri;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use jobtrack::{Counts, Names, Revision, State, Timestamp};
 use serde::Serialize;
 
+use super::openapi::shapes;
 use super::{JOBS, JSON, id, render};
 use crate::App;
+use crate::base::Base;
 use crate::errors::to_json;
 use crate::layout::Layout;
 use crate::listing::{self, Listing};
 use crate::params::Params;
 use crate::respond::{Answer, blocking, json};
 
-pub(super) async fn list(app: Arc<App>, uri: &Uri) -> Answer {
-    let mut listing = Listing::parse(uri, JOBS, Names::Native, app.options.query_limit)?;
+/// List jobs: a page of those that match, in the order asked for.
+///
+/// Every parameter with the name of a field is a filter; so is `labels.NAME`, for each label.
+/// Filters are joined by "and". `docs/query-language.md` says what a value may be.
+#[utoipa::path(get, path = "/v1/jobs", operation_id = "list_jobs", tag = "jobs",
+    params(shapes::ListParams, shapes::FieldsParams),
+    responses((status = 200, description = "A page, the number of jobs, or what the query takes",
+        body = shapes::Listing,
+        headers(("Link" = String, description = "The next page, if there is one")))))]
+pub(super) async fn list(app: Arc<App>, parts: Parts) -> Answer {
+    let path = Base::of(&parts).path(JOBS);
+    let mut listing = Listing::parse(&parts.uri, path, Names::Native, app.options.query_limit)?;
     listing.query.budget.rows = Some(app.options.query_rows);
     let _while_asked = listing.end_with_request();
     blocking(move || {
@@ -38,21 +53,55 @@ pub(super) async fn list(app: Arc<App>, uri: &Uri) -> Answer {
     .await
 }
 
-pub(super) async fn get(app: Arc<App>, uri: &Uri) -> Answer {
-    let params = Params::parse(uri.query())?;
+/// Read one job.
+#[utoipa::path(get, path = "/v1/jobs/{uuid}", operation_id = "get_job", tag = "jobs",
+    params(("uuid" = shapes::Uuid, Path, example = "0000000c-0000-4000-8000-000000000000"),
+        shapes::FieldsParams, shapes::IfNoneMatch),
+    responses((status = 200, description = "The job", body = shapes::Record),
+        (status = 304, description = "It has not changed since"),
+        (status = 404), (status = 410)))]
+pub(super) async fn get(app: Arc<App>, parts: Parts) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
     params.only(&["fields", "ignore_unknown_fields", Layout::PARAMETER])?;
     let layout = Layout::of(&params)?;
     let fields = listing::selection(&params, Names::Native)?;
-    let id = id(uri)?;
+    let id = id(&parts.uri)?;
     let found = blocking(move || Ok(app.tracker.get(id)?)).await?;
-    Ok(render::found(&found, fields.as_ref(), layout))
+    let response = render::found(&found, fields.as_ref(), layout);
+    match response.headers().get(header::ETAG) {
+        Some(tag) if has(&parts.headers, tag) => Ok(not_modified(tag.clone())),
+        _ => Ok(response),
+    }
 }
 
-pub(super) async fn progress(app: Arc<App>, uri: &Uri) -> Answer {
-    let params = Params::parse(uri.query())?;
+/// Whether `If-None-Match` names this tag, weak or strong: either will do to read.
+fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let Ok(tag) = tag.to_str() else { return false };
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
+    let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
+    tags.any(|other| other == "*" || other.strip_prefix("W/").unwrap_or(other) == tag)
+}
+
+fn not_modified(tag: HeaderValue) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+/// How far a job is, and how long it may still take.
+#[utoipa::path(get, path = "/v1/jobs/{uuid}/progress", operation_id = "get_progress",
+    tag = "jobs",
+    params(("uuid" = shapes::Uuid, Path, example = "0000000c-0000-4000-8000-000000000000"),
+        shapes::Pretty),
+    responses((status = 200, description = "Its progress, and of a job at work an estimate",
+            body = shapes::ProgressAnswer),
+        (status = 404), (status = 410)))]
+pub(super) async fn progress(app: Arc<App>, parts: Parts) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
     params.only(&[Layout::PARAMETER])?;
     let layout = Layout::of(&params)?;
-    let id = id(uri)?;
+    let id = id(&parts.uri)?;
     blocking(move || {
         let found = app.tracker.get(id)?;
         Ok(render::progress(&found, app.tracker.now(), layout))
@@ -64,18 +113,31 @@ pub(super) async fn progress(app: Arc<App>, uri: &Uri) -> Answer {
 const TREE_RECORDS: u64 = 1_000;
 const MOST_TREE_RECORDS: u64 = 10_000;
 
-pub(super) async fn tree(app: Arc<App>, uri: &Uri) -> Answer {
-    let params = Params::parse(uri.query())?;
+/// A job and all below it.
+///
+/// Parents come before their children, and those nearest to the top if there are more than
+/// `max_records`. All of it holds at one revision.
+#[utoipa::path(get, path = "/v1/jobs/{uuid}/tree", operation_id = "get_tree", tag = "jobs",
+    params(("uuid" = shapes::Uuid, Path, example = "0000000d-0000-4000-8000-000000000000"),
+        shapes::TreeParams, shapes::FieldsParams),
+    responses((status = 200, description = "The family", body = shapes::Tree),
+        (status = 404), (status = 410)))]
+pub(super) async fn tree(app: Arc<App>, parts: Parts) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
     params.only(&["fields", "ignore_unknown_fields", "max_records", Layout::PARAMETER])?;
     let layout = Layout::of(&params)?;
     let fields = listing::selection(&params, Names::Native)?;
     let most = params.integer("max_records", 1, MOST_TREE_RECORDS)?.unwrap_or(TREE_RECORDS);
-    let id = id(uri)?;
+    let id = id(&parts.uri)?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     blocking(move || Ok(render::tree(&app.tracker.tree(id, most)?, fields.as_ref(), layout))).await
 }
 
-pub(super) async fn counts(app: Arc<App>) -> Answer {
+/// How many jobs there are, by state and by kind.
+#[utoipa::path(get, path = "/v1/counts", operation_id = "counts", tag = "jobs",
+    responses((status = 200, description = "The counts", body = shapes::Counts)))]
+pub(super) async fn counts(app: Arc<App>, parts: Parts) -> Answer {
+    Params::parse(parts.uri.query())?.only(&[])?;
     let counts = blocking(move || Ok(app.tracker.counts()?)).await?;
     Ok(json(JSON, to_json(&CountsBody::of(&counts))))
 }

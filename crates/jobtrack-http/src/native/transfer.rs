@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -13,6 +13,7 @@ use jobtrack::{Budget, Job, Names, Query};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::openapi::shapes;
 use super::{JSON, NDJSON};
 use crate::App;
 use crate::auth::actor;
@@ -33,7 +34,20 @@ const PIECES: usize = 2;
 /// Bytes in one piece of a backup.
 const BACKUP_PIECE: usize = 64 * 1024;
 
-pub(super) async fn import(app: Arc<App>, parts: &Parts, mut content: Body) -> Answer {
+/// Take jobs from elsewhere, one a line, with every time they bring.
+///
+/// What a line leaves out follows from the rest; only `uuid` is needed. The body may be of any
+/// length. Lines that are no job are counted and told of, and do not fail the request unless
+/// `on_bad=fail`.
+#[utoipa::path(post, path = "/v1/import", operation_id = "import", tag = "transfer",
+    params(shapes::ImportParams),
+    request_body(content = Option<String>, content_type = "application/x-ndjson",
+        example = "{\"uuid\":\"00000011-0000-4000-8000-000000000000\",\"state\":\"queued\"}\n"),
+    responses((status = 200, description = "What became of the lines", body = shapes::Imported),
+        (status = 400, content((shapes::Imported = "application/json")),
+            description = "A line was bad, and `on_bad=fail`; or the request was"),
+        (status = 507)))]
+pub(super) async fn import(app: Arc<App>, parts: Parts, mut content: Body) -> Answer {
     let params = Params::parse(parts.uri.query())?;
     params.only(&["retain", "on_bad"])?;
     let retain = params.given("retain")?.map(parse_span).transpose();
@@ -77,10 +91,15 @@ async fn take(mut importer: Importer, lines: Vec<Line>) -> Result<Importer, Faul
     .await
 }
 
-/// Every job that matches, in order of uuid, so that one that is there throughout comes once. Each
-/// piece shows its jobs at the revision that was current when it was read.
-pub(super) fn export(app: Arc<App>, uri: &Uri) -> Answer {
-    let params = Params::parse(uri.query())?;
+/// All jobs that match, one a line, in order of uuid.
+///
+/// One that is there throughout comes once. If it breaks off, so does the body.
+// Each piece shows its jobs at the revision that was current when it was read.
+#[utoipa::path(get, path = "/v1/export", operation_id = "export", tag = "transfer",
+    responses((status = 200, description = "A job a line", content_type = "application/x-ndjson",
+        body = String)))]
+pub(super) async fn export(app: Arc<App>, parts: Parts) -> Answer {
+    let params = Params::parse(parts.uri.query())?;
     let query = Query {
         filter: listing::only_filter(&params, Names::Native)?,
         max_records: Some(PIECE),
@@ -96,8 +115,12 @@ pub(super) fn export(app: Arc<App>, uri: &Uri) -> Answer {
     Ok(streamed("an export", place, move |sender| send(&app, query, sender)))
 }
 
-/// Every record of the store, all as of one commit.
-pub(super) fn backup(app: Arc<App>) -> Answer {
+/// Every record of the store, all as of one commit, while changes go on.
+#[utoipa::path(get, path = "/v1/backup", operation_id = "backup", tag = "transfer",
+    responses((status = 200, description = "A record a line, between a head and an end",
+        content_type = "application/x-ndjson", body = String)))]
+pub(super) async fn backup(app: Arc<App>, parts: Parts) -> Answer {
+    Params::parse(parts.uri.query())?.only(&[])?;
     let place = app.admission.transfer()?;
     Ok(streamed("a backup", place, move |sender| {
         let mut pieces = BufWriter::with_capacity(BACKUP_PIECE, Pieces(sender));

@@ -21,9 +21,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::openapi::shapes;
 use super::render;
 use crate::App;
-use crate::errors::{Face, Fault, HttpKind, to_json};
+use crate::errors::{Fault, HttpKind, to_json};
 use crate::listing;
 use crate::params::Params;
 use crate::respond::Answer;
@@ -34,14 +35,21 @@ const EVENT_STREAM: &str = "text/event-stream";
 const LAST_EVENT_ID: &str = "last-event-id";
 /// Parameters beside the filter.
 const PARAMETERS: &[&str] = &["after", "fields", "ignore_unknown_fields"];
-/// After how many seconds to try again where there are too many watchers.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 /// What a client is told of how long to wait before it connects again: two seconds.
 const RECONNECT: &str = "retry: 2000\n";
 /// Bytes after which a piece is sent rather than filled further.
 const PIECE_BYTES: usize = 64 * 1024;
 
-pub(super) async fn watch(app: Arc<App>, parts: &Parts) -> Answer {
+/// Tell what happens to the jobs that match, as it happens, until the client goes.
+///
+/// Server-sent events: `in`, `changed` and `out` have the job as data, `gone` how it went, `gap` a
+/// revision before which things may have happened that are not known. The `id` of an event is the
+/// position after it, from which a client goes on that comes again.
+#[utoipa::path(get, path = "/v1/watch", operation_id = "watch", tag = "jobs",
+    params(shapes::WatchParams, shapes::LastEventId),
+    responses((status = 200, description = "Events", content_type = "text/event-stream",
+        body = String)))]
+pub(super) async fn watch(app: Arc<App>, parts: Parts) -> Answer {
     let params = Params::parse(parts.uri.query())?;
     let fields = listing::selection(&params, Names::Native)?;
     let filter = listing::matching(&params, Names::Native, PARAMETERS)?;
@@ -53,7 +61,7 @@ pub(super) async fn watch(app: Arc<App>, parts: &Parts) -> Answer {
         return Ok(event_stream(Body::empty()));
     }
     let Ok(permit) = Arc::clone(&app.watchers).try_acquire_owned() else {
-        return Ok(too_many(&app));
+        return Err(too_many(&app));
     };
     let watch = app.tracker.watch(filter, after)?;
     // One piece waits at most: what a slow reader has not taken is better left to the watch.
@@ -78,11 +86,9 @@ fn position(name: &str, text: &str) -> Result<Position, Fault> {
     text.parse().map_err(refused)
 }
 
-fn too_many(app: &App) -> Response {
+pub(super) fn too_many(app: &App) -> Fault {
     let message = format!("{} clients watch already, which is the most", app.options.watchers);
-    let mut response = Fault::new(HttpKind::TooManyWatchers, message).into_response(Face::Native);
-    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    response
+    Fault::new(HttpKind::TooManyWatchers, message)
 }
 
 fn event_stream(body: Body) -> Response {

@@ -23,6 +23,7 @@ use super::render::{EnvelopeLinks, Key, Style};
 use super::tunnel::Tunnel;
 use crate::App;
 use crate::auth::actor;
+use crate::base::Base;
 use crate::errors::{Fault, HttpKind, OntapError};
 use crate::layout::Layout;
 use crate::listing;
@@ -62,6 +63,8 @@ struct Bulk {
     return_records: bool,
     params: Params,
     style: Style,
+    /// Where the collection stands for this client.
+    path: String,
 }
 
 /// What was done.
@@ -77,7 +80,7 @@ struct Done {
 impl Bulk {
     fn parse(parts: &Parts, content: &[u8], limit: Duration) -> Result<Bulk, Fault> {
         let params = Params::parse(parts.uri.query())?;
-        let style = Style::of(&parts.headers, &params)?;
+        let style = Style::of(parts, &params)?;
         let tunnel = Tunnel::of(&parts.headers)?;
         if let Some((name, _)) = params.iter().find(|(name, _)| listing::is_search(name)) {
             let message = "only a GET takes a search; write filters on single fields";
@@ -105,6 +108,7 @@ impl Bulk {
             return_records: params.boolean("return_records", false)?,
             params,
             style,
+            path: Base::of(parts).path(JOBS),
         })
     }
 
@@ -212,19 +216,19 @@ impl Bulk {
     fn answer(&self, done: &Done) -> Response {
         let records = self
             .return_records
-            .then(|| done.changed.iter().map(|id| Key::of(*id, self.style.links)).collect());
+            .then(|| done.changed.iter().map(|id| Key::of(*id, &self.style.links)).collect());
         let next = done
             .next
             .as_ref()
-            .map(|token| self.params.link(JOBS, (listing::TOKEN, &token.to_string())));
+            .map(|token| self.params.link(&self.path, (listing::TOKEN, &token.to_string())));
         let refused = done.refused.iter().map(|(id, fault)| Refused {
-            key: Key::of(*id, self.style.links),
+            key: Key::of(*id, &self.style.links),
             error: fault.clone().into_ontap().1,
         });
         let (status, error, links) = match &done.stopped {
             None => {
-                let this = self.params.self_link(JOBS);
-                let links = EnvelopeLinks::of(this, next.clone(), self.style.links);
+                let this = self.params.self_link(&self.path);
+                let links = EnvelopeLinks::of(this, next.clone(), &self.style.links);
                 (StatusCode::OK, None, links)
             }
             Some((id, fault)) => {

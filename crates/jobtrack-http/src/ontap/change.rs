@@ -19,7 +19,7 @@ use crate::respond::{Answer, blocking};
 pub(super) async fn patch(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answer {
     let params = Params::parse(parts.uri.query())?;
     params.only(&["action", "return_timeout", Layout::PARAMETER])?;
-    let style = Style::of(&parts.headers, &params)?;
+    let style = Style::of(parts, &params)?;
     let tunnel = Tunnel::of(&parts.headers)?;
     expect_no_fields(content)?;
     // One job is changed at once; the parameter is only checked.

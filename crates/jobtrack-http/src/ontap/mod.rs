@@ -18,6 +18,7 @@ pub(crate) use self::bulk::PARAMETERS as BULK_PARAMETERS;
 use self::render::{Links, Shown, Style};
 use self::tunnel::Tunnel;
 use crate::App;
+use crate::base::Base;
 use crate::body;
 use crate::errors::{Face, Fault};
 use crate::layout::Layout;
@@ -71,8 +72,9 @@ async fn instance(app: Arc<App>, request: Request) -> Answer {
 }
 
 async fn list(app: Arc<App>, parts: &Parts) -> Answer {
-    let mut listing = Listing::parse(&parts.uri, JOBS, Names::Ontap, app.options.query_limit)?;
-    let style = Style { links: Links::of(&parts.headers), layout: listing.layout };
+    let path = Base::of(parts).path(JOBS);
+    let mut listing = Listing::parse(&parts.uri, path, Names::Ontap, app.options.query_limit)?;
+    let style = Style { links: Links::of(parts), layout: listing.layout };
     listing.query.filter = Tunnel::of(&parts.headers)?.narrow(listing.query.filter)?;
     listing.query.budget.rows = Some(app.options.query_rows);
     let _while_asked = listing.end_with_request();
@@ -80,10 +82,10 @@ async fn list(app: Arc<App>, parts: &Parts) -> Answer {
         if listing.return_records {
             let page = app.tracker.query(&listing.query).map_err(listing::fault)?;
             let shown = listing.fields.as_ref().map_or_else(Shown::key, Shown::of);
-            Ok(render::page(&page, &listing, shown, style))
+            Ok(render::page(&page, &listing, shown, &style))
         } else {
             let count = app.tracker.count(&listing.query).map_err(listing::fault)?;
-            Ok(render::count(&count, &listing, style))
+            Ok(render::count(&count, &listing, &style))
         }
     })
     .await
@@ -93,7 +95,7 @@ async fn get(app: Arc<App>, parts: &Parts) -> Answer {
     let params = Params::parse(parts.uri.query())?;
     params.only(&["fields", "ignore_unknown_fields", "return_timeout", Layout::PARAMETER])?;
     let fields = listing::selection(&params, Names::Ontap)?;
-    let style = Style::of(&parts.headers, &params)?;
+    let style = Style::of(parts, &params)?;
     let tunnel = Tunnel::of(&parts.headers)?;
     // One job is found at once; the parameter is only checked.
     listing::budget(&params, app.options.query_limit)?;
@@ -101,7 +103,7 @@ async fn get(app: Arc<App>, parts: &Parts) -> Answer {
     let found = blocking(move || Ok(app.tracker.get(id)?)).await?;
     tunnel.check(&found)?;
     let shown = fields.as_ref().map_or_else(Shown::all, Shown::of);
-    Ok(render::job(&found, shown, style))
+    Ok(render::job(&found, shown, &style))
 }
 
 /// The id in the path. What is no uuid is no job's either, so both are answered alike.

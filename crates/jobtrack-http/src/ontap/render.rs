@@ -1,11 +1,13 @@
 //! Jobs as ONTAP's clients read them: no `null` anywhere, times in whole seconds.
 
-use axum::http::{HeaderMap, header};
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Response;
 use jobtrack::{Count, Field, Job, JobId, Page, Phase, Selection, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::{HAL, JOBS, PLAIN};
+use crate::base::Base;
 use crate::errors::Fault;
 use crate::layout::Layout;
 use crate::listing::Listing;
@@ -13,27 +15,28 @@ use crate::params::Params;
 use crate::respond::{json, with_next};
 
 /// Which links an answer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Links {
-    All,
+    /// All of them; those to one job begin with this path, that of the collection.
+    All(String),
     NextOnly,
 }
 
 impl Links {
     /// `Accept: application/json` first in the list asks for records without links; everything else
     /// gets them.
-    pub(super) fn of(headers: &HeaderMap) -> Links {
-        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    pub(super) fn of(parts: &Parts) -> Links {
+        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
         let first = accept.and_then(|accept| accept.split([',', ';']).next()).map(str::trim);
         match first {
             Some(first) if first.eq_ignore_ascii_case(PLAIN) => Links::NextOnly,
-            _ => Links::All,
+            _ => Links::All(Base::of(parts).path(JOBS)),
         }
     }
 }
 
 /// How an answer looks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Style {
     pub(super) links: Links,
     pub(super) layout: Layout,
@@ -41,14 +44,14 @@ pub(super) struct Style {
 
 impl Style {
     /// What headers and parameters ask for.
-    pub(super) fn of(headers: &HeaderMap, params: &Params) -> Result<Style, Fault> {
-        Ok(Style { links: Links::of(headers), layout: Layout::of(params)? })
+    pub(super) fn of(parts: &Parts, params: &Params) -> Result<Style, Fault> {
+        Ok(Style { links: Links::of(parts), layout: Layout::of(params)? })
     }
 
     /// The answer with this body, and the link to the next page in its head.
-    pub(super) fn answer(self, body: &impl Serialize, next: Option<&str>) -> Response {
+    pub(super) fn answer(&self, body: &impl Serialize, next: Option<&str>) -> Response {
         let media_type = match self.links {
-            Links::All => HAL,
+            Links::All(_) => HAL,
             Links::NextOnly => PLAIN,
         };
         with_next(json(media_type, self.layout.render(body)), next)
@@ -108,31 +111,32 @@ impl Shown {
 }
 
 /// A page of the collection.
-pub(super) fn page(page: &Page, listing: &Listing, shown: Shown, style: Style) -> Response {
-    let records: Vec<_> = page.jobs.iter().map(|job| Record::of(job, shown, style.links)).collect();
+pub(super) fn page(page: &Page, listing: &Listing, shown: Shown, style: &Style) -> Response {
+    let records: Vec<_> =
+        page.jobs.iter().map(|job| Record::of(job, shown, &style.links)).collect();
     let next = listing.next_of_page(page);
     let envelope = Envelope {
         num_records: records.len() as u64,
         records: Some(records),
-        links: EnvelopeLinks::of(listing.self_link(), next.clone(), style.links),
+        links: EnvelopeLinks::of(listing.self_link(), next.clone(), &style.links),
     };
     style.answer(&envelope, next.as_deref())
 }
 
 /// The collection's number of records.
-pub(super) fn count(count: &Count, listing: &Listing, style: Style) -> Response {
+pub(super) fn count(count: &Count, listing: &Listing, style: &Style) -> Response {
     let next = listing.next_of_count(count);
     let envelope = Envelope {
         records: None,
         num_records: count.count,
-        links: EnvelopeLinks::of(listing.self_link(), next.clone(), style.links),
+        links: EnvelopeLinks::of(listing.self_link(), next.clone(), &style.links),
     };
     style.answer(&envelope, next.as_deref())
 }
 
 /// One job.
-pub(super) fn job(job: &Job, shown: Shown, style: Style) -> Response {
-    style.answer(&Record::of(job, shown, style.links), None)
+pub(super) fn job(job: &Job, shown: Shown, style: &Style) -> Response {
+    style.answer(&Record::of(job, shown, &style.links), None)
 }
 
 #[derive(Serialize)]
@@ -153,8 +157,8 @@ pub(super) struct EnvelopeLinks {
 }
 
 impl EnvelopeLinks {
-    pub(super) fn of(this: String, next: Option<String>, links: Links) -> Option<EnvelopeLinks> {
-        let this = (links == Links::All).then_some(Link { href: this });
+    pub(super) fn of(this: String, next: Option<String>, links: &Links) -> Option<EnvelopeLinks> {
+        let this = matches!(links, Links::All(_)).then_some(Link { href: this });
         let next = next.map(|href| Link { href });
         // An empty object ends the client's paging as its absence does, but says nothing.
         (this.is_some() || next.is_some()).then_some(EnvelopeLinks { this, next })
@@ -170,7 +174,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn of(uuid: JobId, links: Links) -> Key {
+    pub(super) fn of(uuid: JobId, links: &Links) -> Key {
         Key { uuid, links: SelfLink::of(uuid, links) }
     }
 }
@@ -212,8 +216,9 @@ struct SelfLink {
 }
 
 impl SelfLink {
-    fn of(uuid: JobId, links: Links) -> Option<SelfLink> {
-        (links == Links::All).then(|| SelfLink { this: Link { href: format!("{JOBS}/{uuid}") } })
+    fn of(uuid: JobId, links: &Links) -> Option<SelfLink> {
+        let Links::All(jobs) = links else { return None };
+        Some(SelfLink { this: Link { href: format!("{jobs}/{uuid}") } })
     }
 }
 
@@ -252,7 +257,7 @@ struct ErrorArgument<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn of(job: &'a Job, shown: Shown, links: Links) -> Record<'a> {
+    fn of(job: &'a Job, shown: Shown, links: &Links) -> Record<'a> {
         Record {
             uuid: job.uuid,
             description: text(shown.description, &job.description),

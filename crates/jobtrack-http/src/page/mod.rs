@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn what_jobs_say_is_never_read_as_markup() {
         for asset in ASSETS.iter().filter(|asset| asset.media_type == JAVASCRIPT) {
-            for door in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            for door in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
+            {
                 assert!(!text(asset.name).contains(door), "{}: {door}", asset.name);
             }
         }
@@ -236,9 +237,9 @@ mod tests {
     #[test]
     fn every_module_is_fetched_beside_the_document_and_not_one_after_another() {
         let document = text(INDEX);
-        let modules = ASSETS.iter().filter(|asset| {
-            asset.media_type == JAVASCRIPT && text(asset.name).contains("export ")
-        });
+        let modules = ASSETS
+            .iter()
+            .filter(|asset| asset.media_type == JAVASCRIPT && text(asset.name).contains("export "));
         for module in modules {
             let link = format!("<link rel=\"modulepreload\" href=\"{}\">", module.name);
             assert!(document.contains(&link), "{}", module.name);

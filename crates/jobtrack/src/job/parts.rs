@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Allows, Cause, Ended, ErrorDetail, Held, Job, JobError, JobId, Lease, Phase, Progress, Request, Retention, Revision, Scope, State, Text, Told,
+    Allows, Cause, Ended, ErrorDetail, Held, Job, JobError, JobId, Lease, Phase, Progress, Request,
+    Retention, Revision, Scope, State, Text, Told,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::timestamp::Timestamp;

@@ -16,7 +16,8 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Gone, Held, Job, JobError, JobId, JobParts, Labels, Lease, Phase, Progress, Request, Revision, Scope, State, Told,
+    Action, Actor, Allows, Argument, Cause, Gone, Held, Job, JobError, JobId, JobParts, Labels,
+    Lease, Phase, Progress, Request, Revision, Scope, State, Told,
 };
 use crate::timestamp::Timestamp;
 

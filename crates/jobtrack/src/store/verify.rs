@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, check_format};
 use super::codec::decode_log;
+use super::codec::{EPOCHS_KEY, FORGOTTEN_KEY, FORMAT, HEAD_KEY, Head, check_format};
 use super::codec::{claims_of_key, decode_claims, decode_epochs, decode_forgotten, decode_head};
 use super::codec::{decode_job, decode_stay, decode_tombstone, stay_of_key};
 use super::{Record, Space, Store};

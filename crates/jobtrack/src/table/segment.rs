@@ -17,7 +17,8 @@ use super::numbers::{Key, time_of, value_of};
 use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease, Phase, Progress, Request, Retention, Revision, Scope, State, Text,
+    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease,
+    Phase, Progress, Request, Retention, Revision, Scope, State, Text,
 };
 use crate::store::Stay;
 use crate::timestamp::Timestamp;
