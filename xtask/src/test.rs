@@ -61,6 +61,10 @@ pub(crate) fn test(words: &[String]) -> Result {
         let server = target().join("debug").join("jobtrack");
         run(command(&python, &["e2e/hostile_clients.py", "--binary"]).arg(&server))
     })?;
+    steps.step("metrics as Prometheus reads them", || {
+        let server = target().join("debug").join("jobtrack");
+        run(command(&python, &["e2e/metrics.py", "--binary"]).arg(&server))
+    })?;
     steps.step_or_skip("fuzz targets", || match tools::fuzzer() {
         // Reported here and in the summary; all else still decides.
         Err(missing) => Ok(Outcome::Skipped(missing.to_string())),

@@ -5,6 +5,7 @@
 
 mod claim;
 mod client;
+mod config;
 mod create;
 mod demo;
 mod drive;
@@ -40,6 +41,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use config::Settled;
 use exit::{Exit, Failed};
 
 /// Tracks long-running jobs: durable, queryable, expiring on time.
@@ -64,6 +66,7 @@ fn after_help() -> String {
 #[derive(Debug, Subcommand)]
 enum Task {
     Serve(serve::Arguments),
+    Config(config::Arguments),
     Create(create::Arguments),
     List(list::Arguments),
     Get(get::Arguments),
@@ -107,38 +110,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let arguments = parse().unwrap_or_else(|error| error.exit());
-    let ended = match arguments.task {
-        Task::Serve(arguments) => serve::serve(&arguments),
-        Task::Create(arguments) => create::create(&arguments),
-        Task::List(arguments) => list::list(&arguments),
-        Task::Get(arguments) => get::get(&arguments),
-        Task::Tree(arguments) => tree::tree(&arguments),
-        Task::Log(arguments) => log::log(&arguments),
-        Task::Wait(arguments) => wait::wait(&arguments),
-        Task::Watch(arguments) => watch::watch(&arguments),
-        Task::Claim(arguments) => claim::claim(&arguments),
-        Task::Renew(arguments) => claim::renew(&arguments),
-        Task::Release(arguments) => claim::release(&arguments),
-        Task::Start(arguments) => drive::start(&arguments),
-        Task::Report(arguments) => drive::report(&arguments),
-        Task::Succeed(arguments) => drive::succeed(&arguments),
-        Task::Fail(arguments) => drive::fail(&arguments),
-        Task::Pause(arguments) => request::pause(&arguments),
-        Task::Resume(arguments) => request::resume(&arguments),
-        Task::Cancel(arguments) => request::cancel(&arguments),
-        Task::Extend(arguments) => keep::extend(&arguments),
-        Task::Hold(arguments) => keep::hold(&arguments),
-        Task::Unhold(arguments) => keep::unhold(&arguments),
-        Task::Delete(arguments) => keep::delete(&arguments),
-        Task::Exec(arguments) => exec::exec(&arguments),
-        Task::Import(arguments) => import::import(&arguments),
-        Task::Export(arguments) => export::export(&arguments),
-        Task::Store(arguments) => stores::store(&arguments),
-        Task::User(arguments) => user::user(&arguments),
-        Task::Completions(arguments) => generate::completions(&arguments),
-        Task::Man(arguments) => generate::man(&arguments),
-    };
+    let ended = parse().and_then(|parsed| run(&parsed));
     let exit = ended.unwrap_or_else(|failed| {
         failed.tell();
         failed.exit
@@ -146,8 +118,61 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn parse() -> Result<Arguments, clap::Error> {
-    let matches = Arguments::command().get_matches();
+/// What the program was told to do.
+struct Parsed {
+    arguments: Arguments,
+    matches: ArgMatches,
+    settled: Settled,
+}
+
+fn run(parsed: &Parsed) -> Result<Exit, Failed> {
+    match &parsed.arguments.task {
+        Task::Serve(arguments) => serve::serve(arguments, &parsed.settled),
+        Task::Config(arguments) => config::config(arguments, &parsed.matches, &parsed.settled),
+        Task::Create(arguments) => create::create(arguments),
+        Task::List(arguments) => list::list(arguments),
+        Task::Get(arguments) => get::get(arguments),
+        Task::Tree(arguments) => tree::tree(arguments),
+        Task::Log(arguments) => log::log(arguments),
+        Task::Wait(arguments) => wait::wait(arguments),
+        Task::Watch(arguments) => watch::watch(arguments),
+        Task::Claim(arguments) => claim::claim(arguments),
+        Task::Renew(arguments) => claim::renew(arguments),
+        Task::Release(arguments) => claim::release(arguments),
+        Task::Start(arguments) => drive::start(arguments),
+        Task::Report(arguments) => drive::report(arguments),
+        Task::Succeed(arguments) => drive::succeed(arguments),
+        Task::Fail(arguments) => drive::fail(arguments),
+        Task::Pause(arguments) => request::pause(arguments),
+        Task::Resume(arguments) => request::resume(arguments),
+        Task::Cancel(arguments) => request::cancel(arguments),
+        Task::Extend(arguments) => keep::extend(arguments),
+        Task::Hold(arguments) => keep::hold(arguments),
+        Task::Unhold(arguments) => keep::unhold(arguments),
+        Task::Delete(arguments) => keep::delete(arguments),
+        Task::Exec(arguments) => exec::exec(arguments),
+        Task::Import(arguments) => import::import(arguments),
+        Task::Export(arguments) => export::export(arguments),
+        Task::Store(arguments) => stores::store(arguments),
+        Task::User(arguments) => user::user(arguments),
+        Task::Completions(arguments) => generate::completions(arguments),
+        Task::Man(arguments) => generate::man(arguments),
+    }
+}
+
+/// Reads the command line. What is wrong with it ends the program here, with the parser's own words.
+fn parse() -> Result<Parsed, Failed> {
+    parse_again()?.map_err(|error| error.exit())
+}
+
+/// Reads the command line; and, for the server, the environment and the file of settings behind it.
+fn parse_again() -> Result<Result<Parsed, clap::Error>, Failed> {
+    let command = config::with_settings(Arguments::command());
+    let settled = config::settle(&command, std::env::args_os().collect())?;
+    let matches = match command.try_get_matches_from(&settled.words) {
+        Ok(matches) => matches,
+        Err(error) => return settled.explain(error).map(Err),
+    };
     let mut task = &matches;
     while let Some((_, below)) = task.subcommand() {
         task = below;
@@ -155,9 +180,12 @@ fn parse() -> Result<Arguments, clap::Error> {
     if is_written(task, "address") && is_written(task, "store") {
         // Not the parser's own rule of conflicts: JOBTRACK_SERVER may be set, and --store wins.
         let message = "--server and --store are two places; name one";
-        return Err(Arguments::command().error(ErrorKind::ArgumentConflict, message));
+        return Ok(Err(Arguments::command().error(ErrorKind::ArgumentConflict, message)));
     }
-    Arguments::from_arg_matches(&matches)
+    Ok(match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => Ok(Parsed { arguments, matches, settled }),
+        Err(error) => Err(error),
+    })
 }
 
 /// Whether the option stands on the command line.

@@ -54,6 +54,17 @@ impl TlsArguments {
         self.tls && self.tls_cert.is_none()
     }
 
+    /// Whether the certificate that is made here is there already, or half of it.
+    pub(crate) fn is_there(&self, store_folder: Option<&Path>) -> bool {
+        self.folder(store_folder).is_some_and(|folder| {
+            folder.join("certificate.pem").exists() || folder.join("key.pem").exists()
+        })
+    }
+
+    fn folder(&self, store_folder: Option<&Path>) -> Option<PathBuf> {
+        self.tls_dir.clone().or_else(|| store_folder.map(|store| store.join("tls")))
+    }
+
     /// The certificate that is given, if one is.
     pub(crate) fn given(&self) -> Result<Option<Tls>, FileError> {
         match (&self.tls_cert, &self.tls_key) {
@@ -69,16 +80,11 @@ impl TlsArguments {
         store_folder: Option<&Path>,
         listen: (&str, SocketAddr),
     ) -> Result<Tls, Failed> {
-        let folder = match (&self.tls_dir, store_folder) {
-            (Some(folder), _) => folder.clone(),
-            (None, Some(store)) => store.join("tls"),
-            (None, None) => {
-                return Err(Failed::because(
-                    "--tls: this store has no folder in which certificate and key could be kept; \
-                     say where: --tls-dir FOLDER"
-                        .to_owned(),
-                ));
-            }
+        let Some(folder) = self.folder(store_folder) else {
+            return Err(Failed::because(
+                "--tls: this store has no folder in which certificate and key could be kept; say \
+                 where: --tls-dir FOLDER",
+            ));
         };
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
         let names = self.names(listen);

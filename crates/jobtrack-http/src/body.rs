@@ -34,7 +34,7 @@ pub(crate) fn too_large(limit: usize) -> Fault {
 /// The refusal of a body that did not come whole.
 pub(crate) fn cut_short(error: &(dyn std::error::Error + 'static)) -> Fault {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
-    let kind = match causes.any(|cause| cause.is::<TimeoutError>()) {
+    let kind = match causes.any(<dyn std::error::Error>::is::<TimeoutError>) {
         true => HttpKind::BodyTooSlow,
         false => HttpKind::BodyCutShort,
     };

@@ -106,6 +106,7 @@ pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
     (HttpKind::SearchNotRead, "search_not_read", 400, 400, "262277"),
     (HttpKind::RevisionChanged, "revision_changed", 412, 412, "8"),
     (HttpKind::TooManyWatchers, "too_many_watchers", 503, 503, "458773"),
+    (HttpKind::NotOpen, "not_open", 503, 503, "458773"),
     (HttpKind::Internal, "internal", 500, 500, "262145"),
 ];
 
@@ -152,9 +153,15 @@ pub(crate) enum HttpKind {
     RevisionChanged,
     /// As many clients watch as may.
     TooManyWatchers,
+    /// The store is not open yet.
+    NotOpen,
     /// A fault of the server.
     Internal,
 }
+
+/// Rides on the answer to a request that is refused, for those who count refusals by kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused(pub(crate) &'static str);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -172,7 +179,7 @@ pub(crate) struct Fault {
     /// What the client wrote for the target, quoted and cut.
     value: Option<String>,
     /// The methods that the path has, where another was used.
-    allow: Option<HeaderValue>,
+    allow: Option<Box<HeaderValue>>,
 }
 
 impl From<Error> for Fault {
@@ -206,7 +213,7 @@ impl Fault {
 
     pub(crate) fn method_not_allowed(method: &str, allow: &str) -> Self {
         let message = format!("{} is not served here, only {allow}", quoted(method));
-        let allow = HeaderValue::from_str(allow).ok();
+        let allow = HeaderValue::from_str(allow).ok().map(Box::new);
         Fault { allow, ..Fault::new(HttpKind::MethodNotAllowed, message) }
     }
 
@@ -254,6 +261,7 @@ impl Fault {
 
     /// The answer of this face.
     pub(crate) fn into_response(mut self, face: Face) -> Response {
+        let (refused, ..) = self.row();
         let (allow, retry_after) = (self.allow.take(), self.retry_after());
         let (status, media_type, body) = match face {
             Face::Ontap => {
@@ -268,10 +276,11 @@ impl Fault {
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
+        response.extensions_mut().insert(Refused(refused));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         if let Some(allow) = allow {
-            headers.insert(header::ALLOW, allow);
+            headers.insert(header::ALLOW, *allow);
         }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
@@ -319,7 +328,8 @@ impl Fault {
         if self.kind == Kind::Http(HttpKind::TooManyRequests) {
             // A flood of requests must not become one of lines; `admission` tells of it now and then.
             tracing::debug!(kind = name, "{}", self.line());
-        } else if status.is_server_error() {
+        } else if status.is_server_error() && self.kind != Kind::Http(HttpKind::NotOpen) {
+            // That the store takes its time to open is no fault, and told to whoever asks meanwhile.
             tracing::warn!(kind = name, "{}", self.line());
         }
     }

@@ -89,6 +89,6 @@ pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
     Applied, Estimate, FormatLevel, Found, LogOptions, Maintained, OpenReport, Opening, Options,
-    Ticket, TombstoneOptions, Tracker, Tree, TreeNode, Watch,
+    Stats, Ticket, TombstoneOptions, Tracker, Tree, TreeNode, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

@@ -85,7 +85,7 @@ fn it_tells_what_happened_when_by_whom_and_why() {
     assert_eq!((request.revision, request.to), (canceled.revision, None), "it waits");
     assert_eq!((failed.kind, failed.to), (LogKind::Failed, Some(State::Failure)));
     assert_eq!(failed.severity, Some(Severity::Error));
-    assert_eq!(failed.message.as_ref(), Some(&ended.job.message));
+    assert_eq!(failed.message.as_deref(), Some(&*ended.job.message));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_lease_that_is_renewed_and_progress_alone_are_not_told() {
     let id = tracker.create(NewJob::default()).unwrap().uuid;
     tracker.claim_job(id, Hold::leased("w")).unwrap();
     tracker.renew(id, 1).unwrap();
-    let progress = Progress { done: 1, total: None, unit: String::new() };
+    let progress = Progress { done: 1, total: None, unit: String::new().into() };
     tracker.run(Command::report(id, progress.clone()).holding(1)).unwrap();
     tracker.progress(id, progress, Some(1)).unwrap();
     assert_eq!(kinds(&tracker.log(id).unwrap()), ["created", "claimed"]);

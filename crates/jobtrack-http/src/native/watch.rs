@@ -18,7 +18,7 @@ use jobtrack::{ErrorKind, Event, EventKind, Gone, Names, Position, Revision, Sel
 use jobtrack::{State, Timestamp};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::openapi::shapes;
@@ -37,6 +37,11 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const PARAMETERS: &[&str] = &["after", "fields", "ignore_unknown_fields"];
 /// What a client is told of how long to wait before it connects again: two seconds.
 const RECONNECT: &str = "retry: 2000\n";
+/// What a client is told when the server stops: to come again soon, and go on from the last id.
+const FAREWELL: &[u8] =
+    b": the server stops; connect again and go on from the last id\nretry: 1000\n\n";
+/// How long a client may take to read what is before that.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Bytes after which a piece is sent rather than filled further.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -121,7 +126,10 @@ impl Watcher {
         let sender = self.sender.clone();
         tokio::select! {
             () = self.send_all() => {}
-            () = stopped => {}
+            () = stopped => {
+                let farewell = sender.send(Ok(Bytes::from_static(FAREWELL)));
+                let _unread = timeout(FAREWELL_TIME, farewell).await;
+            }
             // While nothing is sent, nothing else would tell.
             () = sender.closed() => {}
         }

@@ -25,7 +25,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -34,6 +33,7 @@ use tokio_rustls::TlsAcceptor;
 use self::io::Io;
 pub(crate) use self::turns::Turn;
 use self::turns::{Place, Turns};
+use crate::listen::{Listener, Stream};
 use crate::tls::Tls;
 
 /// What may be told to the server.
@@ -89,28 +89,28 @@ impl Stopping {
 /// Serves the router until `shutdown` is done, then lets the requests in flight end within the
 /// grace.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     options: ServerOptions,
     shutdown: impl Future<Output = ()>,
 ) {
-    run(listener, None, router, options, shutdown).await;
+    run(listener.into(), None, router, options, shutdown).await;
 }
 
 /// As [`serve`], over TLS alone. A client that does not finish its handshake is dropped, and holds up
 /// no other.
 pub async fn serve_tls(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     tls: Arc<Tls>,
     router: Router,
     options: ServerOptions,
     shutdown: impl Future<Output = ()>,
 ) {
-    run(listener, Some(tls), router, options, shutdown).await;
+    run(listener.into(), Some(tls), router, options, shutdown).await;
 }
 
 async fn run(
-    listener: TcpListener,
+    listener: Listener,
     tls: Option<Arc<Tls>>,
     router: Router,
     options: ServerOptions,
@@ -127,7 +127,7 @@ async fn run(
             () = &mut shutdown => break,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 if !is_of_the_client(&error) {
                     tracing::warn!("no connection could be accepted: {error}");
@@ -136,8 +136,6 @@ async fn run(
                 continue;
             }
         };
-        // Answers are written in one piece, so there is nothing to gather.
-        let _ = stream.set_nodelay(true);
         // Those who come after it wait in the system's own queue.
         let place = tokio::select! {
             place = turns.enter() => place,
@@ -176,7 +174,7 @@ struct Connection {
 
 impl Connection {
     /// Serves a client that speaks TLS, if it does so in time.
-    async fn serve_tls(mut self, acceptor: TlsAcceptor, stream: TcpStream) {
+    async fn serve_tls(mut self, acceptor: TlsAcceptor, stream: Stream) {
         let time = self.options.handshake_time;
         let shaken = tokio::select! {
             shaken = timeout(time, acceptor.accept(stream)) => shaken,

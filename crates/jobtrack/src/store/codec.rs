@@ -207,7 +207,7 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
     let parts = JobParts {
         uuid: id_of(record.uuid),
         state,
-        requested: record.requested.map(request_of).transpose()?,
+        requested: record.requested.as_ref().map(request_of).transpose()?,
         cause: record.cause.map(cause_of).transpose()?,
         description: record.description.into(),
         message: record.message.into(),
@@ -653,7 +653,7 @@ fn cause_of(number: u8) -> Result<Cause> {
     }
 }
 
-fn request_of(record: RequestV1<'_>) -> Result<Request> {
+fn request_of(record: &RequestV1<'_>) -> Result<Request> {
     let action = match record.action {
         0 => Action::Pause,
         1 => Action::Resume,
@@ -843,7 +843,7 @@ mod tests {
     fn what_a_watch_rests_on_survives() {
         let gone = Gone {
             uuid: id_of([7; 16]),
-            scope: Some(Scope { name: "s".to_owned(), id: "i".to_owned() }),
+            scope: Some(Scope { name: "s".into(), id: "i".into() }),
             state: State::Failure,
             code: -7,
             end_time: Timestamp::MIN,

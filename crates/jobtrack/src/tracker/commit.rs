@@ -60,6 +60,7 @@ impl Inner {
     pub(super) fn commit_group(&self, entries: &[Entry]) {
         let mut driver = self.driver.lock();
         if let Err(error) = driver.status.check() {
+            self.counters.stuck(&error);
             entries.iter().for_each(|entry| entry.slot.fill(Err(error.clone())));
             return;
         }
@@ -252,6 +253,7 @@ impl Inner {
                 let Published { answers, ended, transitions } = published;
                 let revision = view.table.revision;
                 drop(view);
+                self.counters.committed(transitions.len(), &maintained);
                 if !driver.shortlists.is_empty() {
                     for transition in &transitions {
                         if let After::Job(job) = &transition.after {
@@ -301,7 +303,11 @@ impl Inner {
         driver.status = Status::Committing;
         let stored = self.store.commit(batch, durability);
         driver.status = Status::Open;
-        stored.map_err(|error| driver.failed(error))
+        stored.map_err(|error| {
+            let error = driver.failed(error);
+            self.counters.failed(&error);
+            error
+        })
     }
 }
 

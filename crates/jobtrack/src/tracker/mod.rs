@@ -12,6 +12,7 @@ mod log;
 mod open;
 mod progress;
 mod shortlist;
+mod stats;
 mod ticket;
 mod time;
 mod tree;
@@ -31,12 +32,14 @@ pub use load::Opening;
 pub use log::LogOptions;
 pub use open::OpenReport;
 pub use progress::Estimate;
+pub use stats::Stats;
 pub use ticket::Ticket;
 pub use tree::{Tree, TreeNode};
 pub use watch::Watch;
 
 use self::commit::Driver;
 use self::progress::Overlay;
+use self::stats::Counters;
 use self::ticket::{Entry, Queue, Slot};
 use self::time::EngineTime;
 use self::upkeep::Upkeep;
@@ -229,6 +232,7 @@ struct Inner {
     /// The newest format level that this build knows.
     newest_format: u32,
     overlay: Overlay,
+    counters: Counters,
 }
 
 /// What readers see.

@@ -11,6 +11,7 @@ use super::commit::Driver;
 use super::group::{NextKeys, head_expected, head_write};
 use super::load::{self, RawJob};
 use super::progress::Overlay;
+use super::stats::Counters;
 use super::ticket::Queue;
 use super::time::EngineTime;
 use super::upkeep::Upkeep;
@@ -235,6 +236,7 @@ fn settle(
         upkeep: Upkeep::default(),
         waiters: Waiters::default(),
         overlay: Overlay::default(),
+        counters: Counters::default(),
     })
 }
 

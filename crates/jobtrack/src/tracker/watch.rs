@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,7 @@ impl Watch {
     pub(super) fn new(inner: Arc<Inner>, filter: Expr, after: Option<Position>) -> Self {
         let now = inner.view.read().table.revision;
         let position = after.unwrap_or(now.into());
+        inner.counters.watches.fetch_add(1, Ordering::Relaxed);
         let mut watch = Watch {
             id: inner.history.join(),
             filter,
@@ -370,6 +372,7 @@ impl fmt::Debug for Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.inner.history.leave(self.id);
+        self.inner.counters.watches.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
