@@ -134,6 +134,7 @@ macro_rules! fields {
             pub const FIXED: &[Field] = &[$(Field::$variant,)+];
 
             /// The field's place in [`FIXED`](Field::FIXED); None for a label.
+            #[inline]
             pub(crate) fn index(&self) -> Option<usize> {
                 /// The same names without what a label carries, so that they have numbers.
                 enum Place { $($variant,)+ }

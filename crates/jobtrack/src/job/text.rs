@@ -52,7 +52,8 @@ impl Text {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// Its bytes, whose order is the order of texts.
+    pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {
             Form::Short(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
             Form::Shared(text) => text.as_bytes(),
@@ -67,6 +68,15 @@ impl Text {
     /// Whether it has none, which is to say that a field is unset.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes on the heap, were it the only clone.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Form::Short(..) => 0,
+            // Two counts of references stand before the text.
+            Form::Shared(text) => text.len() + 16,
+        }
     }
 
     /// It as a text that is short, if it is.

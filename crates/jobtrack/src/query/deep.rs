@@ -1,17 +1,20 @@
 //! Pages that leave out many records first.
 //!
-//! What is left out need not be put in order: it is enough to know which rows it is. So the rows
-//! that match are parted again and again by places close to the page, taken from a sample, and what
-//! lies before or after is dropped, until few are left. That reads each row a few times, by its
-//! codes alone, where sorting would compare texts.
+//! What is left out need not be put in order: it is enough to know which rows it is. So the values
+//! between which the page lies are [found](super::nth) key by key, by counting, and rows before and
+//! after are dropped. Where several values are left and many rows of them, these are parted again
+//! and again by places close to the page, taken from a sample, until few are left. All that compares
+//! codes, where sorting would compare texts.
 
 use std::sync::Arc;
 
 use super::explain::Trace;
 use super::meter::Meter;
-use super::order::OrderKey;
+use super::nth::{Axis, nth, place_of_code};
+use super::order::{Direction, OrderKey};
 use super::place::{KeyValue, Mark, Position, SegmentKey};
 use super::walk::best;
+use crate::field::{Field, ValueRef};
 use crate::job::Job;
 use crate::table::{Part, RowId};
 
@@ -40,6 +43,8 @@ pub(super) struct List<'a> {
     pub(super) part: &'a Part,
     keys: Vec<SegmentKey<'a>>,
     pub(super) rows: Vec<RowId>,
+    /// Whether all rows of the segment are meant, of which none is listed yet.
+    is_all: bool,
 }
 
 impl<'a> Deep<'a> {
@@ -49,7 +54,13 @@ impl<'a> Deep<'a> {
 
     pub(super) fn add(&mut self, index: usize, part: &'a Part, rows: Vec<RowId>) {
         let keys = super::walk::keys_of(self.keys, &part.segment);
-        self.lists.push(List { index, part, keys, rows });
+        self.lists.push(List { index, part, keys, rows, is_all: false });
+    }
+
+    /// Adds all rows of a segment, none of which is dead or expired.
+    pub(super) fn add_all(&mut self, index: usize, part: &'a Part) {
+        let keys = super::walk::keys_of(self.keys, &part.segment);
+        self.lists.push(List { index, part, keys, rows: Vec::new(), is_all: true });
     }
 
     pub(super) fn add_job(&mut self, job: Arc<Job>) {
@@ -59,6 +70,71 @@ impl<'a> Deep<'a> {
     /// Drops rows until few more than those wanted are left, and returns how many of these are
     /// still to be left out.
     pub(super) fn narrow(
+        &mut self,
+        left_out: usize,
+        wanted: usize,
+        meter: &Meter<'_>,
+        trace: &mut Trace,
+    ) -> usize {
+        let left_out = self.narrow_by_value(left_out, wanted, meter, trace);
+        self.lists.iter_mut().for_each(List::list_all);
+        self.narrow_by_place(left_out, wanted, meter, trace)
+    }
+
+    /// Drops, key by key, rows whose value is not on the page.
+    fn narrow_by_value(
+        &mut self,
+        left_out: usize,
+        wanted: usize,
+        meter: &Meter<'_>,
+        trace: &mut Trace,
+    ) -> usize {
+        let mut left_out = left_out;
+        // What is left in the end differs by uuid alone.
+        for depth in 0..=self.keys.len() {
+            let total = self.len();
+            if total <= FEW + wanted.saturating_mul(2) || left_out >= total || !meter.look() {
+                break;
+            }
+            let key = self.keys.get(depth);
+            let lists = self.lists.iter();
+            let mut axes: Vec<Axis<'_>> = lists.map(|list| list.axis(depth)).collect();
+            axes.push(Axis::of_jobs(key, &self.jobs));
+            let first = nth(&axes, left_out);
+            let last = left_out + wanted - 1;
+            let last = if last < total { nth(&axes, last) } else { KeyValue::Unset };
+            let mut before = 0;
+            let read: usize = self.lists.iter().map(|list| list.rows.len()).sum();
+            for (list, axis) in self.lists.iter_mut().zip(&axes) {
+                let places = axis.places_of(&first).start..axis.places_of(&last).end;
+                before += axis.before(places.start);
+                list.keep(depth, &places);
+            }
+            let direction = key.map_or(Direction::Ascending, |key| key.direction);
+            self.jobs.retain(|job| {
+                let value = match key {
+                    Some(key) => KeyValue::of(key.field.value(job)),
+                    None => KeyValue::of(Some(ValueRef::Uuid(job.uuid))),
+                };
+                let comes_before = value.order(&first, direction).is_lt();
+                before += usize::from(comes_before);
+                !comes_before && value.order(&last, direction).is_le()
+            });
+            left_out -= before;
+            meter.read(read as u64);
+            let left = self.len();
+            let what = || "part by values close to the page".to_owned();
+            trace.note(what, 1, total as u64, read as u64, left as u64);
+            // By the next key only rows that are equal in this one can be told apart.
+            if first != last {
+                break;
+            }
+        }
+        left_out
+    }
+
+    /// Drops rows by places out of a sample.
+    fn narrow_by_place(
         &mut self,
         left_out: usize,
         wanted: usize,
@@ -103,7 +179,7 @@ impl<'a> Deep<'a> {
     }
 
     fn len(&self) -> usize {
-        self.lists.iter().map(|list| list.rows.len()).sum::<usize>() + self.jobs.len()
+        self.lists.iter().map(List::len).sum::<usize>() + self.jobs.len()
     }
 
     /// Places at equal distances through the lists, in order.
@@ -178,6 +254,59 @@ impl<'a> Deep<'a> {
     fn marks(&self, place: &Position) -> Vec<Mark> {
         let mark = |list: &List<'_>| Mark::new(place, &list.part.segment, &list.keys);
         self.lists.iter().map(mark).collect()
+    }
+}
+
+impl<'a> List<'a> {
+    fn len(&self) -> usize {
+        if self.is_all { self.part.segment.len() } else { self.rows.len() }
+    }
+
+    /// The key of this depth; after all of them the uuid.
+    fn key(&self, depth: usize) -> SegmentKey<'a> {
+        let uuid = SegmentKey {
+            column: self.part.segment.column(&Field::Uuid),
+            direction: Direction::Ascending,
+        };
+        self.keys.get(depth).copied().unwrap_or(uuid)
+    }
+
+    fn axis(&self, depth: usize) -> Axis<'a> {
+        if self.is_all {
+            Axis::All(self.key(depth), self.len())
+        } else {
+            Axis::of_rows(self.key(depth), &self.rows)
+        }
+    }
+
+    /// Keeps the rows whose value stands at one of these places of the key.
+    fn keep(&mut self, depth: usize, places: &std::ops::Range<usize>) {
+        let key = self.key(depth);
+        if self.is_all {
+            let all = Axis::All(key, self.len());
+            if all.before(places.start) == 0 && all.before(places.end) == self.len() {
+                return;
+            }
+            // Rows that have a value are found by it.
+            if let Some(codes) = all.codes(places)
+                && let Some(column) = key.column
+            {
+                let rows = column.runs().flat_map(|run| column.rows_of(run, codes.clone()).iter());
+                self.rows = rows.collect();
+                self.is_all = false;
+                return;
+            }
+            self.list_all();
+        }
+        self.rows.retain(|row| places.contains(&place_of_code(&key, key.code(*row))));
+    }
+
+    /// Lists all rows, if all are meant.
+    fn list_all(&mut self) {
+        if std::mem::take(&mut self.is_all) {
+            let rows = 0..self.part.segment.len();
+            self.rows = rows.filter_map(|row| RowId::try_from(row).ok()).collect();
+        }
     }
 }
 

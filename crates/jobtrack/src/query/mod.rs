@@ -6,11 +6,11 @@
 //! query: [`Tracker::query`](crate::Tracker::query) and [`Tracker::count`](crate::Tracker::count)
 //! take the same one.
 
-mod code_set;
 mod deep;
 mod explain;
 mod expr;
 mod meter;
+mod nth;
 mod order;
 mod parse;
 mod pattern;

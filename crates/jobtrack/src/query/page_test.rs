@@ -164,11 +164,18 @@ proptest! {
         let query = Query { order, max_records: Some(1), ..Query::default() };
         let foreign = page(&snapshot, &Query { order: other, ..query.clone() }).unwrap().next;
         // The hash of one query in front of the keys of another, with a checksum that fits.
-        let forged = foreign.unwrap().with_query_of(&query);
+        let Some(foreign) = foreign else { return Ok(()) }; // Both jobs are one.
+        let forged = foreign.with_query_of(&query);
         let forged: PageToken = forged.to_string().parse().unwrap();
-        match page(&snapshot, &Query { after: Some(forged), ..query }) {
-            Ok(page) => prop_assert!(page.jobs.len() <= 1),
-            Err(error) => prop_assert_eq!(error.kind(), ErrorKind::InvalidToken),
+        let query = Query { after: Some(forged), ..query };
+        // What a token says of keys behind the uuid, no job has: there the two may differ.
+        let scan = Scan { snapshot: &snapshot, monotonic: &|| Duration::ZERO }.page(&query);
+        let run = Run { snapshot: &snapshot, monotonic: &|| Duration::ZERO }.page(&query);
+        for page in [scan, run] {
+            match page {
+                Ok(page) => prop_assert!(page.jobs.len() <= 1),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::InvalidToken),
+            }
         }
     }
 }

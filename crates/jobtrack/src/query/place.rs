@@ -279,7 +279,8 @@ impl Mark {
     }
 }
 
-fn place_of(column: Option<&Column>, value: &KeyValue) -> Place {
+/// Where the value lies among the codes of a column.
+pub(super) fn place_of(column: Option<&Column>, value: &KeyValue) -> Place {
     match (column, value) {
         (Some(column), KeyValue::Text(text)) => column.place(&ValueRef::Text(text)),
         (Some(column), KeyValue::Number(key)) => {

@@ -6,21 +6,34 @@
 //! those alone.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
-use super::code_set::CodeSet;
 use super::expr::{Expr, Join, Node};
 use super::meter::Meter;
 use super::term::{Comparison, Term, Test};
 use crate::field::{Field, FieldType, ValueRef};
-use crate::table::{Code, Column, RowId, Segment, TextTest, Values};
+use crate::table::{
+    self, Code, CodeSet, Column, Matched, Matches, RowId, Segment, TextTest, Values, Wildcard,
+};
 
 /// A filter as it is asked of one segment after the other.
 #[derive(Debug)]
 pub(super) struct Filter<'q> {
     root: Part<'q>,
-    /// Of each wildcard how many values were asked in all segments so far, and how many passed.
-    asked: Vec<Cell<Asked>>,
+    wildcards: Vec<Asking>,
 }
+
+/// What is known of a wildcard while it is asked.
+#[derive(Debug, Default)]
+struct Asking {
+    /// How many values were asked in all segments so far, and how many passed.
+    asked: Cell<Asked>,
+    /// What it matched before this query. Of many wildcards nothing is remembered.
+    matched: Option<Arc<Matched>>,
+}
+
+/// Of a filter with more wildcards than these nothing is remembered.
+const REMEMBERED: usize = 8;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Asked {
@@ -38,16 +51,22 @@ enum Part<'q> {
 }
 
 impl<'q> Filter<'q> {
-    pub(super) fn new(expr: &'q Expr) -> Filter<'q> {
-        let mut wildcards = 0;
-        let root = Part::new(expr.node(), &mut wildcards);
-        Filter { root, asked: vec![Cell::default(); wildcards] }
+    pub(super) fn new(expr: &'q Expr, matches: &Matches) -> Filter<'q> {
+        let mut terms: Vec<&Term> = Vec::new();
+        let root = Part::new(expr.node(), &mut terms);
+        let is_remembered = terms.len() <= REMEMBERED;
+        let asking = |term: &&Term| Asking {
+            asked: Cell::default(),
+            matched: wildcard(term).filter(|_| is_remembered).map(|own| matches.of(own)),
+        };
+        Filter { root, wildcards: terms.iter().map(asking).collect() }
     }
 
     /// What the filter asks of this segment.
-    pub(super) fn resolve<'a>(&'a self, segment: &'a Segment) -> Resolved<'a> {
+    pub(super) fn resolve<'a>(&'a self, part: &'a table::Part) -> Resolved<'a> {
+        let segment = &*part.segment;
         let mut resolved = Resolved { states: None, tests: Vec::new(), rows: segment.len() };
-        let tests = match self.part(&self.root, segment) {
+        let tests = match self.part(&self.root, part) {
             Tests::All => Vec::new(),
             Tests::And(tests) => tests,
             tests => vec![tests],
@@ -61,25 +80,26 @@ impl<'q> Filter<'q> {
         resolved
     }
 
-    fn part<'a>(&'a self, part: &'a Part<'q>, segment: &'a Segment) -> Tests<'a> {
-        match part {
+    fn part<'a>(&'a self, asked: &'a Part<'q>, part: &'a table::Part) -> Tests<'a> {
+        match asked {
             Part::Everything => Tests::All,
             Part::Nothing => Tests::None,
             Part::Test(term, wildcard) => {
-                let asked = wildcard.and_then(|number| self.asked.get(number));
-                resolve_term(term, asked, segment)
+                let asking = wildcard.and_then(|number| self.wildcards.get(number));
+                resolve_term(term, asking, part)
             }
-            Part::Group(join, parts) => self.group(*join, parts, segment),
+            Part::Group(join, parts) => self.group(*join, parts, part),
         }
     }
 
-    fn group<'a>(&'a self, join: Join, parts: &'a [Part<'q>], segment: &'a Segment) -> Tests<'a> {
+    fn group<'a>(&'a self, join: Join, parts: &'a [Part<'q>], of: &'a table::Part) -> Tests<'a> {
+        let segment = &*of.segment;
         let is_and = join == Join::And;
         let mut tests: Vec<Tests<'a>> = Vec::new();
         // Sets of one column become one set; of an OR all at once, since there may be a thousand.
         let mut columns: Vec<(CodeTest<'a>, Vec<std::ops::Range<u32>>)> = Vec::new();
         for part in parts {
-            match self.part(part, segment) {
+            match self.part(part, of) {
                 Tests::All if is_and => {}
                 Tests::None if !is_and => {}
                 Tests::All => return Tests::All,
@@ -88,7 +108,7 @@ impl<'q> Filter<'q> {
                     let same = |(own, _): &&mut (CodeTest<'a>, _)| own.field == test.field;
                     match columns.iter_mut().find(same) {
                         Some((own, _)) if is_and => {
-                            own.codes = own.codes.intersection(&test.codes);
+                            own.codes = Arc::new(own.codes.intersection(&test.codes));
                             if own.codes.is_empty() {
                                 return Tests::None;
                             }
@@ -104,7 +124,9 @@ impl<'q> Filter<'q> {
             }
         }
         for (test, ranges) in columns {
-            let codes = if is_and { test.codes } else { CodeSet::union(ranges) };
+            let is_alone = ranges.len() == test.codes.ranges().len();
+            let codes =
+                if is_and || is_alone { test.codes } else { Arc::new(CodeSet::union(ranges)) };
             match CodeTest::of(test.field, test.column, codes, segment.len()) {
                 Tests::All if !is_and => return Tests::All,
                 Tests::All => {}
@@ -122,14 +144,14 @@ impl<'q> Filter<'q> {
 }
 
 impl<'q> Part<'q> {
-    fn new(node: &'q Node, wildcards: &mut usize) -> Part<'q> {
+    fn new(node: &'q Node, wildcards: &mut Vec<&'q Term>) -> Part<'q> {
         match node {
             Node::Everything => Part::Everything,
             Node::Nothing | Node::TooLarge(_) => Part::Nothing,
             Node::Test(term) => {
                 let wildcard = is_wildcard(term).then(|| {
-                    *wildcards += 1;
-                    *wildcards - 1
+                    wildcards.push(term);
+                    wildcards.len() - 1
                 });
                 Part::Test(term, wildcard)
             }
@@ -159,6 +181,16 @@ fn is_wildcard(term: &Term) -> bool {
         Test::Like(_) => !matches!(term.field.field_type(), FieldType::Word(_) | FieldType::Bool),
         _ => false,
     }
+}
+
+/// The wildcard of a term, by which what it matched is remembered.
+fn wildcard(term: &Term) -> Option<Wildcard> {
+    let Test::Like(pattern) = &term.test else { return None };
+    Some(Wildcard {
+        field: term.field.clone(),
+        literals: pattern.literals().map(Into::into).collect(),
+        is_negated: term.is_negated,
+    })
 }
 
 fn is_text(field: &Field) -> bool {
@@ -192,14 +224,20 @@ pub(super) enum Tests<'a> {
 pub(super) struct CodeTest<'a> {
     pub(super) field: &'a Field,
     pub(super) column: &'a Column,
-    pub(super) codes: CodeSet,
+    pub(super) codes: Arc<CodeSet>,
     /// How many rows that are: exactly, unless there are very many ranges.
     pub(super) count: usize,
 }
 
 impl<'a> CodeTest<'a> {
     /// The test for these codes, if it is one at all.
-    fn of(field: &'a Field, column: &'a Column, codes: CodeSet, rows: usize) -> Tests<'a> {
+    fn of(
+        field: &'a Field,
+        column: &'a Column,
+        codes: impl Into<Arc<CodeSet>>,
+        rows: usize,
+    ) -> Tests<'a> {
+        let codes = codes.into();
         let end = column.end_code();
         let every = if column.set() == rows { 1..end } else { 0..end };
         if codes.covers(&every) {
@@ -219,7 +257,7 @@ impl<'a> CodeTest<'a> {
     /// How many rows pass, exactly.
     pub(super) fn exact_count(&self, rows: usize) -> usize {
         if self.codes.ranges().len() > COUNTED_RANGES {
-            return exact_count(self.column, &self.codes, rows);
+            return self.codes.rows(|| exact_count(self.column, &self.codes, rows));
         }
         self.count
     }
@@ -229,11 +267,11 @@ impl<'a> CodeTest<'a> {
 const COUNTED_RANGES: usize = if cfg!(test) { 3 } else { 64 };
 
 fn count_rows(column: &Column, codes: &CodeSet, rows: usize) -> usize {
-    if codes.ranges().len() > COUNTED_RANGES {
+    if codes.ranges().len() > COUNTED_RANGES && codes.counted().is_none() {
         let share = codes.len() * column.set();
         return (share / column.values().len().max(1)).clamp(1, rows);
     }
-    exact_count(column, codes, rows)
+    codes.rows(|| exact_count(column, codes, rows))
 }
 
 /// How many rows have one of these codes.
@@ -388,6 +426,15 @@ impl<'a> Tests<'a> {
         }
     }
 
+    /// Whether [`each_candidate`](Tests::each_candidate) tells just the rows that pass.
+    pub(super) fn is_exact(&self) -> bool {
+        match self {
+            Tests::All | Tests::None | Tests::Codes(_) | Tests::Rows(_) => true,
+            Tests::Or(tests) => tests.iter().all(Tests::is_exact),
+            Tests::Lazy(_) | Tests::And(_) => false,
+        }
+    }
+
     /// Tells rows among which are all that pass, each once; they are still to be tested.
     pub(super) fn each_candidate(&self, rows: usize, tell: &mut dyn FnMut(RowId)) {
         match self {
@@ -441,7 +488,10 @@ pub(super) struct Lazy<'a> {
     /// Of each code whether it passes, once that is known: 0 is not yet, 1 no, 2 yes.
     known: RefCell<Vec<u8>>,
     text: RefCell<String>,
-    asked: &'a Cell<Asked>,
+    asking: &'a Asking,
+    part: &'a table::Part,
+    /// How many values were asked one by one here.
+    own: Cell<usize>,
 }
 
 /// So many texts of a dictionary are searched in the time in which one is put together and tested.
@@ -455,13 +505,16 @@ impl<'a> Lazy<'a> {
         &self.term.field
     }
 
-    /// What resolving costs, in values asked one by one.
+    /// What resolving costs, in values asked one by one; nothing if so many were asked before: then
+    /// it is asked for again and again, and what it matches is worth remembering.
     fn cost(&self) -> usize {
         let values = self.column.values().len();
-        match self.column.values() {
+        let cost = match self.column.values() {
             Values::Texts(_) => values.div_ceil(TEXTS_SEARCHED),
             _ => values,
-        }
+        };
+        let before = self.asking.matched.as_ref().map_or(0, |own| own.asked(self.part.id));
+        if before < cost { cost } else { 0 }
     }
 
     fn passes(&self, row: RowId) -> bool {
@@ -477,6 +530,7 @@ impl<'a> Lazy<'a> {
         if *known == 0 {
             let passes = self.ask(code);
             self.count(1, u64::from(passes));
+            self.own.set(self.own.get() + 1);
             *known = 1 + u8::from(passes);
         }
         *known == 2
@@ -489,22 +543,30 @@ impl<'a> Lazy<'a> {
     }
 
     fn count(&self, values: u64, passed: u64) {
-        let before = self.asked.get();
-        let after = Asked { values: before.values + values, passed: before.passed + passed };
-        self.asked.set(after);
+        self.asking.count(values, passed);
     }
 
     /// The share of rows that pass, as far as other values and segments tell.
     fn estimate(&self) -> f64 {
         /// So many values as if of the unknown share, so that a few do not decide.
         const PRIOR: f64 = 10.0;
-        let Asked { values, passed } = self.asked.get();
+        let Asked { values, passed } = self.asking.asked.get();
         #[allow(clippy::cast_precision_loss)] // An estimate.
         let share = (passed as f64 + UNKNOWN_SHARE * PRIOR) / (values as f64 + PRIOR);
         share * float(self.column.set())
     }
 
-    fn resolve(&self, meter: &Meter<'_>) -> CodeSet {
+    fn resolve(&self, meter: &Meter<'_>) -> Arc<CodeSet> {
+        let codes = Arc::new(self.search(meter));
+        if let Some(matched) = &self.asking.matched
+            && meter.stopped().is_none()
+        {
+            matched.put(self.part.id, Arc::clone(&codes));
+        }
+        codes
+    }
+
+    fn search(&self, meter: &Meter<'_>) -> CodeSet {
         let passed = match self.column.values() {
             Values::Texts(texts) if is_text(&self.term.field) => {
                 let Test::Like(pattern) = &self.term.test else { return CodeSet::default() };
@@ -549,6 +611,22 @@ impl<'a> Lazy<'a> {
     }
 }
 
+impl Drop for Lazy<'_> {
+    fn drop(&mut self) {
+        if let Some(matched) = self.asking.matched.as_ref().filter(|_| self.own.get() > 0) {
+            matched.ask(self.part.id, self.own.get());
+        }
+    }
+}
+
+impl Asking {
+    fn count(&self, values: u64, passed: u64) {
+        let before = self.asked.get();
+        let after = Asked { values: before.values + values, passed: before.passed + passed };
+        self.asked.set(after);
+    }
+}
+
 impl std::fmt::Debug for Lazy<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lazy").field("term", &self.term).finish_non_exhaustive()
@@ -557,9 +635,10 @@ impl std::fmt::Debug for Lazy<'_> {
 
 fn resolve_term<'a>(
     term: &'a Term,
-    asked: Option<&'a Cell<Asked>>,
-    segment: &'a Segment,
+    asking: Option<&'a Asking>,
+    part: &'a table::Part,
 ) -> Tests<'a> {
+    let segment = &*part.segment;
     if term.field.is_list() {
         return resolve_list(term, segment);
     }
@@ -568,12 +647,16 @@ fn resolve_term<'a>(
         let passes = matches!(term.test, Test::Null) && !term.is_negated;
         return if passes { Tests::All } else { Tests::None };
     };
-    if let Some(asked) = asked {
+    if let Some(asking) = asking {
         if column.set() == 0 {
             return Tests::None;
         }
-        let (known, text) = (RefCell::default(), RefCell::default());
-        return Tests::Lazy(Lazy { term, column, known, text, asked });
+        if let Some(codes) = asking.matched.as_ref().and_then(|matched| matched.codes(part.id)) {
+            asking.count(column.values().len() as u64, codes.len() as u64);
+            return CodeTest::of(&term.field, column, codes, segment.len());
+        }
+        let (known, text, own) = (RefCell::default(), RefCell::default(), Cell::new(0));
+        return Tests::Lazy(Lazy { term, column, known, text, asking, part, own });
     }
     let end = column.end_code();
     let plain = match &term.test {

@@ -15,7 +15,7 @@ use super::explain::{HEAD, NO_MATCH, TOO_LATE, Trace};
 use super::meter::{Meter, Stop};
 use super::order::OrderKey;
 use super::place::{KeyValue, Mark, Position, SegmentKey, deciding};
-use super::resolve::Filter;
+use super::resolve::{Bits, Filter};
 use super::scan::check;
 use super::token::query_hash;
 use super::walk::{Found, Search, View, Way, keys_of};
@@ -104,7 +104,7 @@ impl Run<'_> {
         trace: &mut Trace,
     ) -> Result<Option<JobId>> {
         let keys = best.keys;
-        let filter = Filter::new(&query.filter);
+        let filter = Filter::new(&query.filter, &self.snapshot.matches);
         let after = query.after.as_ref().map(|token| Position::of_token(token, keys));
         let by_uuid = keys.is_empty();
         let left_out = query.left_out();
@@ -143,7 +143,7 @@ impl Run<'_> {
                         let search = Search {
                             view: View::new(part, self.snapshot.horizon),
                             keys: keys_of(keys, &part.segment),
-                            resolved: filter.resolve(&part.segment),
+                            resolved: filter.resolve(part),
                             after: None,
                             before: None,
                             need: best.need,
@@ -211,11 +211,16 @@ impl Run<'_> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) -> Result<usize> {
-        let filter = Filter::new(&query.filter);
+        let filter = Filter::new(&query.filter, &self.snapshot.matches);
         let mut deep = Deep::new(best.keys);
         for (index, part) in self.snapshot.parts.iter().enumerate() {
             meter.read(VISIT);
-            deep.add(index, part, self.rows_of(part, &filter, None, query, meter, trace));
+            let hides_some = View::new(part, self.snapshot.horizon).hides_some();
+            if !hides_some && filter.resolve(part).is_all() {
+                deep.add_all(index, part);
+            } else {
+                deep.add(index, part, self.rows_of(part, &filter, None, query, meter, trace));
+            }
         }
         for rows in &self.snapshot.heads {
             for row in rows.after(None) {
@@ -330,7 +335,7 @@ impl Run<'_> {
             let (count, next) = self.count_part(query, left_out, most, &meter, trace)?;
             return Ok(Count { count, next, revision, horizon });
         }
-        let filter = Filter::new(&query.filter);
+        let filter = Filter::new(&query.filter, &self.snapshot.matches);
         let after = query.after.as_ref().map(PageToken::uuid);
         let mut total = 0;
         for part in self.snapshot.parts.iter() {
@@ -365,7 +370,7 @@ impl Run<'_> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) -> Result<(u64, Option<PageToken>)> {
-        let filter = Filter::new(&query.filter);
+        let filter = Filter::new(&query.filter, &self.snapshot.matches);
         let by_uuid = Order::default();
         let after = query.after.as_ref().map(PageToken::uuid);
         let position = after.map(Position::of_uuid);
@@ -436,7 +441,7 @@ impl Run<'_> {
         meter: &'m Meter<'m>,
         distrust: &'m Cell<f64>,
     ) -> Search<'s, 'm> {
-        let mut resolved = filter.resolve(&part.segment);
+        let mut resolved = filter.resolve(part);
         resolved.settle(meter);
         Search {
             view: View::new(part, self.snapshot.horizon),
@@ -501,7 +506,7 @@ impl Run<'_> {
                 rows.push(row);
             }
         });
-        rows.sort_unstable();
+        let rows = in_order(rows, part.segment.len());
         let read = meter.rows() - before;
         trace.note(|| search.count_name(query), 1, read, read, rows.len() as u64);
         rows
@@ -545,6 +550,24 @@ fn first_after(segment: &Segment, key: &OrderKey, after: Option<&KeyValue>) -> O
     // All that is set comes before the token, and what is unset after it.
     let has_unset = column.is_none_or(|column| column.set() < segment.len());
     has_unset.then_some(KeyValue::Unset)
+}
+
+/// Puts rows of a segment of so many in order; none is there twice.
+fn in_order(mut rows: Vec<RowId>, of: usize) -> Vec<RowId> {
+    /// More than one in so many of all are put in order by a bit for each.
+    const MANY: usize = 16;
+    if rows.is_sorted() {
+        return rows;
+    }
+    if rows.len() < of / MANY {
+        rows.sort_unstable();
+        return rows;
+    }
+    let mut bits = Bits::none(of);
+    rows.iter().for_each(|row| bits.insert(*row));
+    rows.clear();
+    rows.extend(bits.iter());
+    rows
 }
 
 /// The matching jobs of one place, in order of uuid.

@@ -297,19 +297,24 @@ impl<'a, 'm> Search<'a, 'm> {
     pub(super) fn matches(&self, tell: &mut dyn FnMut(RowId)) {
         let rows = self.view.rows();
         let resolved = &self.resolved;
+        let least = resolved.tests.iter().min_by_key(|test| self.reads(test));
+        let states = resolved.states.as_ref();
+        // Where there is but one test, the rows that it tells are those that pass.
+        let is_exact = resolved.tests.len() <= 1
+            && least.is_none_or(|test| {
+                test.is_exact() && (states.is_none() || self.parted(test).is_some())
+            });
         let mut take = |row: RowId, knows_state: bool| {
             if self.meter.read(1)
-                && resolved.passes(row, knows_state)
+                && (is_exact || resolved.passes(row, knows_state))
                 && !(self.view.hides_some() && self.view.is_hidden(row))
             {
                 tell(row);
             }
         };
-        let least = resolved.tests.iter().min_by_key(|test| self.reads(test));
-        let states = resolved.states.as_ref();
         match (least, states) {
             (None, None) => Tests::All.each_candidate(rows, &mut |row| take(row, true)),
-            (Some(test), Some(states)) if self.reads(test) > states.count => {
+            (Some(test), Some(states)) if !is_exact && self.reads(test) > states.count => {
                 each_of(states, &mut |row| take(row, true));
             }
             (None, Some(states)) => each_of(states, &mut |row| take(row, true)),
@@ -554,11 +559,13 @@ impl<'s, 'a, 'm> Walk<'s, 'a, 'm> {
             before: edges.before && is_at(&search.before),
         };
         if depth + 1 == search.keys.len() {
-            for row in rows.iter() {
+            // Only the uuid decides between them, and they come in its order.
+            let first = search.after.as_ref().filter(|_| edges.after).map_or(0, Mark::row_after);
+            let before = search.before.as_ref().filter(|_| edges.before);
+            let end = before.map_or(u32::MAX, |mark| mark.row);
+            for row in rows.within(first..end).iter() {
                 self.count()?;
-                if self.is_between(row, edges, depth + 1) {
-                    self.take(row, knows_state)?;
-                }
+                self.take(row, knows_state)?;
             }
             return Continue(());
         }

@@ -56,6 +56,7 @@ impl Codes {
     }
 
     /// The code of this row.
+    #[inline]
     pub(crate) fn get(&self, row: RowId) -> Code {
         match self {
             Codes::Same(code) => *code,

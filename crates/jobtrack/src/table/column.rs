@@ -15,7 +15,7 @@ use super::codes::{Code, Codes, RowId, is_sparse};
 use super::numbers::{Key, Numbers, key_of, value_of};
 use super::texts::Texts;
 use crate::field::{FieldType, ValueRef};
-use crate::job::State;
+use crate::job::{State, Text};
 
 /// One field of all rows of a segment.
 #[derive(Debug, PartialEq)]
@@ -23,9 +23,18 @@ pub(crate) struct Column {
     values: Values,
     codes: Codes,
     order: Option<Order>,
+    /// The texts of all codes as jobs have them, where many rows share few short ones: making a job
+    /// then copies one, and puts none together.
+    whole: Box<[Text]>,
     rows: u32,
     set: u32,
 }
+
+/// Most texts that are kept whole, and most bytes of them.
+const MOST_WHOLE: usize = 256;
+const MOST_WHOLE_BYTES: usize = 16 << 10;
+/// One text in so many rows, at most, is kept whole.
+const ROWS_OF_WHOLE: usize = 8;
 
 /// The distinct values in ascending order.
 #[derive(Debug)]
@@ -82,6 +91,21 @@ impl RowList<'_> {
         }
     }
 
+    /// Those of them that lie in this range, where they are in order of row.
+    pub(crate) fn within(self, rows: Range<u32>) -> Self {
+        match self {
+            RowList::Range(start, end) => {
+                let start = start.max(rows.start);
+                RowList::Range(start, end.min(rows.end).max(start))
+            }
+            RowList::Listed(list) => {
+                let start = list.partition_point(|row| u32::from(*row) < rows.start);
+                let end = list.partition_point(|row| u32::from(*row) < rows.end);
+                RowList::Listed(&list[start..end.max(start)])
+            }
+        }
+    }
+
     /// The row at this place, which is below `len`.
     #[allow(clippy::cast_possible_truncation)] // Rows of a segment fit 16 bits.
     pub(crate) fn get(&self, index: usize) -> RowId {
@@ -108,8 +132,7 @@ pub(crate) struct Place {
 impl Column {
     /// The column of rows none of which is set.
     pub(crate) fn unset(rows: usize) -> Column {
-        let (values, codes) = (Values::None, Codes::Same(0));
-        Column { values, codes, order: None, rows: count(rows), set: 0 }
+        Column::made(Values::None, Codes::Same(0), None, rows, 0)
     }
 
     /// The column of so many rows that all have this value, or none.
@@ -120,8 +143,7 @@ impl Column {
             (ValueRef::Text(text), None) => Values::Texts(Texts::build([text].into_iter())),
             _ => return Column::unset(rows),
         };
-        let (order, rows) = (None, count(rows));
-        Column { values, codes: Codes::Same(1), order, rows, set: rows }
+        Column::made(values, Codes::Same(1), None, rows, rows)
     }
 
     /// The column of so many rows, of which these have these values; `states` parts its order.
@@ -153,14 +175,13 @@ impl Column {
         order.rows.iter_mut().for_each(|place| *place = set[usize::from(*place)].0);
         let set_rows = set.iter().map(|(row, _)| *row).collect();
         let codes = Codes::Sparse { rows: set_rows, codes: codes.into() };
-        Column { values, codes, order: Some(order), rows: count(rows), set: count(set.len()) }
+        Column::made(values, codes, Some(order), rows, set.len())
     }
 
     /// The column of numbers that ascend strictly with the rows.
     pub(crate) fn ascending(keys: &[Key]) -> Column {
-        let rows = count(keys.len());
         let values = Values::Numbers(Numbers::build(keys));
-        Column { values, codes: Codes::Ascending, order: None, rows, set: rows }
+        Column::made(values, Codes::Ascending, None, keys.len(), keys.len())
     }
 
     /// Joins columns of one field: row by row the part and its row that the new row comes from.
@@ -177,10 +198,9 @@ impl Column {
         let (values, maps) = merge_values(parts, &used);
         // The commonest case of all: a field that has one value everywhere.
         if let Some(code) = same_code(parts, &maps) {
-            let order = None;
-            let set = if code == 0 { 0 } else { count(rows) };
+            let set = if code == 0 { 0 } else { rows };
             let values = if code == 0 { Values::None } else { values };
-            return Column { values, codes: Codes::Same(code), order, rows: count(rows), set };
+            return Column::made(values, Codes::Same(code), None, rows, set);
         }
         let mut codes = Vec::with_capacity(rows);
         for (part, row) in from {
@@ -201,7 +221,12 @@ impl Column {
             Codes::Same(_) | Codes::Ascending => None,
             _ => Some(Order::build(codes, values.len(), states)),
         };
-        Column { values, codes: packed, order, rows: count(codes.len()), set: count(set) }
+        Column::made(values, packed, order, codes.len(), set)
+    }
+
+    fn made(values: Values, codes: Codes, order: Option<Order>, rows: usize, set: usize) -> Column {
+        let whole = values.whole(set);
+        Column { values, codes, order, whole, rows: count(rows), set: count(set) }
     }
 
     /// How many rows are set.
@@ -251,6 +276,25 @@ impl Column {
         }
     }
 
+    /// The key of this code's number; None for 0, and if it is no number.
+    pub(crate) fn key(&self, code: Code) -> Option<Key> {
+        match &self.values {
+            Values::Numbers(numbers) => Some(numbers.get(usize::from(code.checked_sub(1)?))),
+            _ => None,
+        }
+    }
+
+    /// The text of this code as a job has it, put together in `text` if need be; empty for 0.
+    pub(crate) fn job_text(&self, code: Code, text: &mut String) -> Text {
+        let Some(index) = code.checked_sub(1).map(usize::from) else { return Text::new() };
+        if let Some(whole) = self.whole.get(index) {
+            return whole.clone();
+        }
+        let Values::Texts(texts) = &self.values else { return Text::new() };
+        texts.get(index, text);
+        Text::from(text.as_str())
+    }
+
     /// This row's text, if it has one, put into `text`.
     pub(crate) fn text<'t>(&self, row: RowId, text: &'t mut String) -> Option<&'t str> {
         let index = usize::from(self.code(row).checked_sub(1)?);
@@ -262,6 +306,10 @@ impl Column {
     /// Where this value lies among the codes.
     pub(crate) fn place(&self, value: &ValueRef<'_>) -> Place {
         let (less, is_there) = match (&self.values, value) {
+            (_, ValueRef::Text(text)) if !self.whole.is_empty() => {
+                let less = self.whole.partition_point(|own| own.bytes() < text.as_bytes());
+                (less, self.whole.get(less).is_some_and(|own| own == text))
+            }
             (Values::Texts(texts), ValueRef::Text(text)) => {
                 let less = texts.lower_bound(text);
                 (less, less < texts.len() && texts.compare(less, text).is_eq())
@@ -335,7 +383,9 @@ impl Column {
             let starts = order.starts.as_ref().map_or(0, |starts| starts.len() * 2);
             order.rows.len() * 2 + order.runs.len() * size_of::<Run>() + starts
         });
-        self.values.bytes() + self.codes.bytes() + order
+        let whole =
+            size_of_val(&*self.whole) + self.whole.iter().map(Text::heap_bytes).sum::<usize>();
+        self.values.bytes() + self.codes.bytes() + order + whole
     }
 }
 
@@ -346,6 +396,21 @@ impl Values {
             FieldType::Text | FieldType::Word(_) => Values::Texts(build_texts(set, codes)),
             _ => Values::Numbers(build_numbers(set, codes)),
         }
+    }
+
+    /// All texts, if so many rows share so few that they are worth keeping whole.
+    fn whole(&self, set: usize) -> Box<[Text]> {
+        let Values::Texts(texts) = self else { return Box::default() };
+        if texts.len() > MOST_WHOLE || texts.len() * ROWS_OF_WHOLE > set {
+            return Box::default();
+        }
+        let (mut text, mut bytes) = (String::new(), 0);
+        let each = (0..texts.len()).map(|index| {
+            texts.get(index, &mut text);
+            bytes += text.len();
+            (bytes <= MOST_WHOLE_BYTES).then(|| Text::from(text.as_str()))
+        });
+        each.collect::<Option<Box<[Text]>>>().unwrap_or_default()
     }
 
     /// How many there are.

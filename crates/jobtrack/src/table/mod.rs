@@ -13,12 +13,14 @@
 //! whoever has time: see [`Table::next_seal`] and [`Table::next_merge`].
 
 mod claims;
+mod code_set;
 mod codes;
 mod column;
 mod counts;
 mod families;
 mod head;
 mod keys;
+mod matches;
 mod numbers;
 mod part;
 mod places;
@@ -44,11 +46,13 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+pub(crate) use code_set::CodeSet;
 pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
 pub(crate) use keys::Key as IdempotencyKey;
+pub(crate) use matches::{Matched, Matches, Wildcard};
 pub(crate) use numbers::{Key, key_of};
 pub(crate) use part::Part;
 pub(crate) use rows::{Row, Rows};
@@ -94,6 +98,7 @@ pub(crate) struct Table {
     heads: Vec<Head>,
     parts: Arc<Vec<Part>>,
     records: Arc<Records>,
+    matches: Arc<Matches>,
     /// Whether merging has fallen behind.
     merges_behind: bool,
     /// Bytes of all but the heads, when it last changed by more than a few.
@@ -134,6 +139,7 @@ impl Table {
             heads: vec![Head::new(first)],
             parts: Arc::default(),
             records: Arc::default(),
+            matches: Arc::default(),
             merges_behind: false,
             settled_bytes: 0,
             uuids: Uuids::default(),
@@ -238,6 +244,7 @@ impl Table {
             heads: self.heads.iter().map(|head| Arc::clone(&head.rows)).collect(),
             parts: Arc::clone(&self.parts),
             records: Arc::clone(&self.records),
+            matches: Arc::clone(&self.matches),
             revision: self.revision,
             horizon,
         }

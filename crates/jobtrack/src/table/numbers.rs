@@ -86,7 +86,17 @@ enum Packed {
         offsets: Box<[u32]>,
     },
     Plain(Box<[u64]>),
-    Wide(Box<[u128]>),
+    Wide(Wide),
+}
+
+/// Numbers of any size. They are searched through the upper bits of each [`BLOCK`]'s first, which
+/// lie close together, so that few of the numbers themselves are looked at.
+#[derive(Debug, PartialEq)]
+struct Wide {
+    numbers: Box<[u128]>,
+    firsts: Box<[u64]>,
+    /// How far the upper bits are from the lower end.
+    shift: u32,
 }
 
 impl Numbers {
@@ -97,7 +107,7 @@ impl Numbers {
         let span = sorted.last().map_or(0, |last| last - least);
         let blocks = || sorted.chunks(BLOCK);
         let packed = if span > u128::from(u64::MAX) {
-            Packed::Wide(sorted.iter().map(|key| key - least).collect())
+            Packed::Wide(Wide::build(sorted.iter().map(|key| key - least).collect()))
         } else {
             let widest = blocks().map(|block| block[block.len() - 1] - block[0]).max();
             let bases = blocks().map(|block| (block[0] - least) as u64).collect();
@@ -121,11 +131,12 @@ impl Numbers {
             Packed::Words { offsets, .. } => offsets.len(),
             Packed::Longs { offsets, .. } => offsets.len(),
             Packed::Plain(numbers) => numbers.len(),
-            Packed::Wide(numbers) => numbers.len(),
+            Packed::Wide(wide) => wide.numbers.len(),
         }
     }
 
     /// The number of this index.
+    #[inline]
     pub(crate) fn get(&self, index: usize) -> Key {
         self.least
             + match &self.packed {
@@ -136,7 +147,7 @@ impl Numbers {
                     u128::from(bases[index / BLOCK]) + u128::from(offsets[index])
                 }
                 Packed::Plain(numbers) => u128::from(numbers[index]),
-                Packed::Wide(numbers) => numbers[index],
+                Packed::Wide(wide) => wide.numbers[index],
             }
     }
 
@@ -145,7 +156,7 @@ impl Numbers {
         let Some(far) = key.checked_sub(self.least) else { return 0 };
         let Ok(near) = u64::try_from(far) else {
             return match &self.packed {
-                Packed::Wide(numbers) => numbers.partition_point(|number| *number < far),
+                Packed::Wide(wide) => wide.lower_bound(far),
                 _ => self.len(),
             };
         };
@@ -157,7 +168,7 @@ impl Numbers {
                 in_blocks(bases, offsets, near, |offset| u64::from(*offset))
             }
             Packed::Plain(numbers) => numbers.partition_point(|number| *number < near),
-            Packed::Wide(numbers) => numbers.partition_point(|number| *number < far),
+            Packed::Wide(wide) => wide.lower_bound(far),
         }
     }
 
@@ -167,8 +178,33 @@ impl Numbers {
             Packed::Words { bases, offsets } => bases.len() * 8 + offsets.len() * 2,
             Packed::Longs { bases, offsets } => bases.len() * 8 + offsets.len() * 4,
             Packed::Plain(numbers) => numbers.len() * 8,
-            Packed::Wide(numbers) => numbers.len() * 16,
+            Packed::Wide(wide) => wide.numbers.len() * 16 + wide.firsts.len() * 8,
         }
+    }
+}
+
+impl Wide {
+    fn build(numbers: Box<[u128]>) -> Wide {
+        let greatest = numbers.last().copied().unwrap_or(0);
+        let shift = u64::BITS.saturating_sub(greatest.leading_zeros());
+        let mut wide = Wide { numbers, firsts: Box::default(), shift };
+        let firsts = wide.numbers.chunks(BLOCK).map(|block| wide.upper(block[0]));
+        wide.firsts = firsts.collect();
+        wide
+    }
+
+    /// The upper bits of a number; of one beyond all that are there it may be more than these have.
+    fn upper(&self, number: u128) -> u64 {
+        u64::try_from(number >> self.shift).unwrap_or(u64::MAX)
+    }
+
+    fn lower_bound(&self, far: u128) -> usize {
+        let upper = self.upper(far);
+        // It is in the last block that begins below it, or in one that begins alike.
+        let start = self.firsts.partition_point(|first| *first < upper).saturating_sub(1) * BLOCK;
+        let end = self.firsts.partition_point(|first| *first <= upper) * BLOCK;
+        let end = end.clamp(start, self.numbers.len());
+        start + self.numbers[start..end].partition_point(|number| *number < far)
     }
 }
 

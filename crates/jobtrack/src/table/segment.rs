@@ -7,19 +7,17 @@
 // Rows are below `len`, columns are one for each fixed field: `build` and `merge` see to both.
 #![allow(clippy::indexing_slicing)]
 
-use std::num::NonZeroI64;
-use std::sync::Arc;
-use std::time::Duration;
+mod jobs;
 
+use std::sync::Arc;
+
+use self::jobs::Common;
 use super::codes::{Codes, RowId, is_sparse};
 use super::column::{Column, count};
 use super::numbers::{Key, time_of, value_of};
 use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
-use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease,
-    Phase, Progress, Request, Retention, Revision, Scope, State, Text,
-};
+use crate::job::{Argument, Job, JobId, Phase, Revision, State, Text};
 use crate::store::Stay;
 use crate::timestamp::Timestamp;
 
@@ -30,8 +28,9 @@ pub(crate) struct Segment {
     /// Of each fixed field, in the order of [`Field::FIXED`]. Fields that have the same values in all
     /// rows share one column.
     columns: Box<[Arc<Column>]>,
+    common: Common,
     /// Of each label that a row has, in order of name.
-    labels: Box<[(Box<str>, Column)]>,
+    labels: Box<[(Text, Column)]>,
     /// Which labels each row has: an index into `label_sets`.
     label_set: Codes,
     /// Sets of labels, as indices into `labels` in ascending order; the first is the empty one.
@@ -60,6 +59,7 @@ impl Segment {
         let (labels, label_set, label_sets) = build_labels(rows);
         Segment {
             states,
+            common: Common::of(&columns),
             columns,
             labels,
             label_set,
@@ -109,7 +109,7 @@ impl Segment {
             return Some(&self.columns[index]);
         }
         let Field::Label(name) = field else { return None };
-        let at = self.labels.binary_search_by(|(own, _)| own.cmp(name)).ok()?;
+        let at = self.labels.binary_search_by(|(own, _)| own.as_str().cmp(name)).ok()?;
         Some(&self.labels[at].1)
     }
 
@@ -144,62 +144,13 @@ impl Segment {
 
     /// This row's kind.
     pub(crate) fn kind(&self, row: RowId) -> Text {
-        self.text(&Field::Kind, row, &mut String::new())
+        let column = self.fixed(&Field::Kind);
+        column.job_text(column.code(row), &mut String::new())
     }
 
     /// The row as it was put in, with its job as [`job`](Segment::job) has made it.
     pub(crate) fn row(&self, row: RowId, job: Arc<Job>) -> Row {
         Row { job, key: self.keys.get(row), stored: self.stored.get(row) }
-    }
-
-    /// The job of this row.
-    pub(crate) fn job(&self, row: RowId) -> Job {
-        self.job_by(row, &mut String::new())
-    }
-
-    /// The job of this row; its texts are put together in `text` first, which costs least if that
-    /// is the same for many jobs.
-    pub(crate) fn job_by(&self, row: RowId, text: &mut String) -> Job {
-        Job {
-            uuid: self.uuid(row),
-            phase: self.phase(row, text),
-            requested: self.request(row, text),
-            description: self.text(&Field::Description, row, text),
-            message: self.text(&Field::Message, row, text),
-            create_time: self.set_time(&Field::CreateTime, row),
-            update_time: self.set_time(&Field::UpdateTime, row),
-            retention: Retention {
-                span: self.span(&Field::Retention, row).unwrap_or_default(),
-                from: self.time(&Field::RetainedFrom, row),
-                told: self
-                    .fixed(&Field::RetentionTold)
-                    .text(row, text)
-                    .and_then(|word| word.parse().ok()),
-            },
-            held: self.held(row, text).map(Box::new),
-            deadline: self.time(&Field::Deadline, row),
-            kind: self.text(&Field::Kind, row, text),
-            node: self.text(&Field::Node, row, text),
-            scope: self.scope(row, text),
-            labels: self.labels(row, text),
-            progress: self.progress(row, text),
-            parent: match self.value(&Field::Parent, row) {
-                Some(ValueRef::Uuid(parent)) => Some(parent),
-                _ => None,
-            },
-            allows: Allows {
-                pause: self.flag(&Field::AllowsPause, row),
-                cancel: self.flag(&Field::AllowsCancel, row),
-            },
-            cooperative: self.flag(&Field::Cooperative, row),
-            lease: self.lease(row, text).map(Box::new),
-            claims: self.count_in(&Field::Claims, row),
-            losses: self.count_in(&Field::Losses, row),
-            payload_bytes: self.unsigned(&Field::PayloadBytes, row),
-            result_bytes: self.unsigned(&Field::ResultBytes, row),
-            idempotency_key: self.fixed(&Field::IdempotencyKey).text(row, text).map(Text::from),
-            revision: self.revision(row),
-        }
     }
 
     /// Sets how often its jobs were claimed, and lost: `of` knows that by the key of a row's record and
@@ -251,6 +202,7 @@ impl Segment {
             let column = Column::build(field.field_type(), self.len(), set, None);
             self.columns[index] = Arc::new(column);
         }
+        self.common = Common::of(&self.columns);
     }
 
     /// Bytes that it takes.
@@ -260,8 +212,8 @@ impl Segment {
         };
         let own = self.columns.iter().enumerate().filter(|(at, column)| is_first(*at, column));
         let columns: usize = own.map(|(_, column)| column.bytes()).sum();
-        let label = |(name, column): &(Box<str>, Column)| {
-            name.len() + size_of::<(Box<str>, Column)>() + column.bytes()
+        let label = |(name, column): &(Text, Column)| {
+            name.heap_bytes() + size_of::<(Text, Column)>() + column.bytes()
         };
         let set_bytes = |set: &[u32]| size_of::<Box<[u32]>>() + set.len() * 4;
         let texts = |argument: &Argument| {
@@ -274,6 +226,7 @@ impl Segment {
             + self.len() * size_of::<State>()
             + self.columns.len() * (size_of::<Arc<Column>>() + size_of::<Column>())
             + columns
+            + self.common.bytes()
             + self.labels.iter().map(label).sum::<usize>()
             + self.label_set.bytes()
             + self.label_sets.iter().map(|set| set_bytes(set)).sum::<usize>()
@@ -287,142 +240,8 @@ impl Segment {
         &self.columns[field.index().unwrap_or(0)]
     }
 
-    fn value(&self, field: &Field, row: RowId) -> Option<ValueRef<'static>> {
-        self.fixed(field).number(row).map(|key| value_of(field.field_type(), key))
-    }
-
-    fn text(&self, field: &Field, row: RowId, text: &mut String) -> Text {
-        self.fixed(field).text(row, text).map(Text::from).unwrap_or_default()
-    }
-
     fn time(&self, field: &Field, row: RowId) -> Option<Timestamp> {
         self.fixed(field).number(row).map(time_of)
-    }
-
-    /// A time that every job has.
-    fn set_time(&self, field: &Field, row: RowId) -> Timestamp {
-        self.time(field, row).unwrap_or(Timestamp::MIN)
-    }
-
-    fn flag(&self, field: &Field, row: RowId) -> bool {
-        self.fixed(field).number(row).is_some_and(|key| key != 0)
-    }
-
-    fn unsigned(&self, field: &Field, row: RowId) -> Option<u64> {
-        match self.value(field, row)? {
-            ValueRef::Integer(number) => u64::try_from(number).ok(),
-            _ => None,
-        }
-    }
-
-    fn span(&self, field: &Field, row: RowId) -> Option<Duration> {
-        match self.value(field, row)? {
-            ValueRef::Span(span) => Some(span),
-            _ => None,
-        }
-    }
-
-    /// A count that is not set where it is zero.
-    fn count_in(&self, field: &Field, row: RowId) -> u32 {
-        let count = self.unsigned(field, row).map(u32::try_from);
-        count.and_then(Result::ok).unwrap_or(0)
-    }
-
-    fn code_of(&self, row: RowId) -> i64 {
-        match self.value(&Field::Code, row) {
-            Some(ValueRef::Integer(code)) => i64::try_from(code).unwrap_or(0),
-            _ => 0,
-        }
-    }
-
-    fn phase(&self, row: RowId, text: &mut String) -> Phase {
-        let start_time = self.time(&Field::StartTime, row);
-        // A running job has a start; no column that was built from jobs says otherwise.
-        let started = start_time.unwrap_or(Timestamp::MIN);
-        let ended = || Ended {
-            start_time,
-            end_time: self.set_time(&Field::EndTime, row),
-            expire_time: self.expire_time(row),
-        };
-        match self.state(row) {
-            State::Queued => Phase::Queued { start_time },
-            State::Running => Phase::Running { start_time: started },
-            State::Paused => Phase::Paused { start_time: started },
-            State::Success => Phase::Success { ended: ended(), code: self.code_of(row) },
-            State::Failure => Phase::Failure {
-                ended: ended(),
-                cause: self
-                    .fixed(&Field::Cause)
-                    .text(row, text)
-                    .and_then(|word| word.parse().ok())
-                    .unwrap_or(Cause::Error),
-                code: NonZeroI64::new(self.code_of(row)).unwrap_or(NonZeroI64::MIN),
-                detail: ErrorDetail {
-                    target: self.text(&Field::ErrorTarget, row, text),
-                    arguments: self.arguments_of(row),
-                },
-            },
-        }
-    }
-
-    fn arguments_of(&self, row: RowId) -> Vec<Argument> {
-        match self.arguments.binary_search_by_key(&row, |(row, _)| *row) {
-            Ok(at) => self.arguments[at].1.to_vec(),
-            Err(_) => Vec::new(),
-        }
-    }
-
-    fn request(&self, row: RowId, text: &mut String) -> Option<Request> {
-        let action: Action = self.fixed(&Field::RequestedAction).text(row, text)?.parse().ok()?;
-        Some(Request {
-            action,
-            by: Actor::named(self.text(&Field::RequestedBy, row, text)),
-            time: self.set_time(&Field::RequestedTime, row),
-            reason: self.text(&Field::RequestedReason, row, text),
-        })
-    }
-
-    fn scope(&self, row: RowId, text: &mut String) -> Option<Scope> {
-        let scope = Scope {
-            name: self.text(&Field::ScopeName, row, text),
-            id: self.text(&Field::ScopeId, row, text),
-        };
-        (scope != Scope::default()).then_some(scope)
-    }
-
-    fn labels(&self, row: RowId, text: &mut String) -> Labels {
-        let set = &self.label_sets[usize::from(self.label_set.get(row))];
-        let pairs = set.iter().filter_map(|index| {
-            let (name, column) = &self.labels[*index as usize];
-            Some((Text::from(&**name), column.text(row, text)?.into()))
-        });
-        Labels::from_sorted(pairs.collect::<Vec<_>>().into_iter())
-    }
-
-    fn progress(&self, row: RowId, text: &mut String) -> Option<Progress> {
-        Some(Progress {
-            done: self.unsigned(&Field::ProgressDone, row)?,
-            total: self.unsigned(&Field::ProgressTotal, row),
-            unit: self.text(&Field::ProgressUnit, row, text),
-        })
-    }
-
-    fn held(&self, row: RowId, text: &mut String) -> Option<Held> {
-        Some(Held {
-            time: self.time(&Field::HeldTime, row)?,
-            by: Actor::named(self.text(&Field::HeldBy, row, text)),
-            reason: self.text(&Field::HeldReason, row, text).into(),
-        })
-    }
-
-    fn lease(&self, row: RowId, text: &mut String) -> Option<Lease> {
-        Some(Lease {
-            holder: self.fixed(&Field::LeaseHolder).text(row, text)?.into(),
-            token: self.unsigned(&Field::LeaseToken, row)?,
-            since: self.time(&Field::LeaseSince, row),
-            term: self.span(&Field::LeaseTerm, row),
-            until: self.set_time(&Field::LeaseUntil, row),
-        })
     }
 }
 
@@ -473,11 +292,14 @@ impl Merge {
         while !self.step() {}
         let (labels, label_set, label_sets) = self.merge_labels();
         let arguments = self.merge_arguments();
+        let columns = share(std::mem::take(&mut self.columns));
         let packed = |of: fn(&Segment) -> &Packed| {
             let numbers = self.from.iter().map(|(part, row)| of(self.part(*part)).get(*row));
             Packed::build(numbers.collect())
         };
         Segment {
+            common: Common::of(&columns),
+            columns,
             labels,
             label_set,
             label_sets,
@@ -485,7 +307,6 @@ impl Merge {
             keys: packed(|segment| &segment.keys),
             stored: packed(|segment| &segment.stored),
             states: self.states,
-            columns: share(self.columns),
         }
     }
 
@@ -501,7 +322,7 @@ impl Merge {
         let mut names: Vec<&str> = self
             .parts
             .iter()
-            .flat_map(|part| part.labels.iter().map(|(name, _)| &**name))
+            .flat_map(|part| part.labels.iter().map(|(name, _)| name.as_str()))
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -511,7 +332,7 @@ impl Merge {
         for ((part, old), row) in self.from.iter().zip(0..) {
             new_rows[usize::from(*part)][usize::from(*old)] = Some(row);
         }
-        let mut labels: Vec<(Box<str>, Column)> = Vec::new();
+        let mut labels: Vec<(Text, Column)> = Vec::new();
         // The new index of each part's labels; a label that no row has any more is dropped.
         let mut indices: Vec<Vec<u32>> =
             self.parts.iter().map(|part| vec![u32::MAX; part.labels.len()]).collect();
@@ -523,7 +344,7 @@ impl Merge {
                 continue;
             }
             for (part, indices) in self.parts.iter().zip(&mut indices) {
-                if let Ok(at) = part.labels.binary_search_by(|(own, _)| (**own).cmp(name)) {
+                if let Ok(at) = part.labels.binary_search_by(|(own, _)| own.as_str().cmp(name)) {
                     indices[at] = count(labels.len());
                 }
             }
@@ -679,7 +500,7 @@ fn build_columns(rows: &[Row], states: &[State]) -> Vec<Column> {
     columns.collect()
 }
 
-type LabelColumns = (Box<[(Box<str>, Column)]>, Codes, Box<[Box<[u32]>]>);
+type LabelColumns = (Box<[(Text, Column)]>, Codes, Box<[Box<[u32]>]>);
 
 fn build_labels(rows: &[Row]) -> LabelColumns {
     let mut values: std::collections::BTreeMap<&str, Vec<(RowId, ValueRef<'_>)>> =

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::codes::RowId;
+use super::matches::Matches;
 use super::part::Part;
 use super::records::Records;
 use super::rows::Rows;
@@ -18,6 +19,7 @@ pub(crate) struct Snapshot {
     pub(crate) heads: Vec<Arc<Rows>>,
     pub(crate) parts: Arc<Vec<Part>>,
     pub(super) records: Arc<Records>,
+    pub(crate) matches: Arc<Matches>,
     pub(crate) revision: Revision,
     pub(crate) horizon: Timestamp,
 }

@@ -1,29 +1,36 @@
 //! Sets of codes of one column: what a test becomes in a segment.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use crate::table::{Code, Codes, RowId};
+use super::codes::{Code, Codes, RowId};
 
 /// So many ranges are gone through one by one; of more there is a bit for each code.
 const FEW: usize = 4;
 
 /// Some codes of a column, 0 (unset) among them or not.
 #[derive(Debug, Clone, Default)]
-pub(super) struct CodeSet {
+pub(crate) struct CodeSet {
     /// In ascending order, none empty, none touching the next.
     ranges: Vec<Range<u32>>,
     /// A bit for each code, where there are many ranges.
     bits: Option<Box<[u64]>>,
+    /// How many rows of the column have one of them, once that was counted.
+    rows: OnceLock<usize>,
 }
 
 impl CodeSet {
     /// The codes of a range, which may be empty.
-    pub(super) fn of(range: Range<u32>) -> CodeSet {
-        CodeSet { ranges: if range.is_empty() { Vec::new() } else { vec![range] }, bits: None }
+    pub(crate) fn of(range: Range<u32>) -> CodeSet {
+        CodeSet {
+            ranges: if range.is_empty() { Vec::new() } else { vec![range] },
+            bits: None,
+            rows: OnceLock::new(),
+        }
     }
 
     /// The codes of these ranges, in any order.
-    pub(super) fn union(mut ranges: Vec<Range<u32>>) -> CodeSet {
+    pub(crate) fn union(mut ranges: Vec<Range<u32>>) -> CodeSet {
         ranges.retain(|range| !range.is_empty());
         ranges.sort_unstable_by_key(|range| range.start);
         let mut joined: Vec<Range<u32>> = Vec::with_capacity(ranges.len());
@@ -33,11 +40,11 @@ impl CodeSet {
                 _ => joined.push(range),
             }
         }
-        CodeSet { ranges: joined, bits: None }.with_bits()
+        CodeSet { ranges: joined, bits: None, rows: OnceLock::new() }.with_bits()
     }
 
     /// The codes that are in both.
-    pub(super) fn intersection(&self, other: &CodeSet) -> CodeSet {
+    pub(crate) fn intersection(&self, other: &CodeSet) -> CodeSet {
         let mut both = Vec::new();
         let (mut own, mut others) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
         while let (Some(a), Some(b)) = (own.peek(), others.peek()) {
@@ -51,11 +58,11 @@ impl CodeSet {
                 others.next();
             }
         }
-        CodeSet { ranges: both, bits: None }.with_bits()
+        CodeSet { ranges: both, bits: None, rows: OnceLock::new() }.with_bits()
     }
 
     /// The codes from 1 up to and without `end` that are not in it.
-    pub(super) fn opposite(&self, end: u32) -> CodeSet {
+    pub(crate) fn opposite(&self, end: u32) -> CodeSet {
         let mut from = 1;
         let mut left = Vec::new();
         for range in &self.ranges {
@@ -67,29 +74,45 @@ impl CodeSet {
         if from < end {
             left.push(from..end);
         }
-        CodeSet { ranges: left, bits: None }.with_bits()
+        CodeSet { ranges: left, bits: None, rows: OnceLock::new() }.with_bits()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
     /// Whether it has every code of this range.
-    pub(super) fn covers(&self, range: &Range<u32>) -> bool {
+    pub(crate) fn covers(&self, range: &Range<u32>) -> bool {
         range.is_empty()
             || self.ranges.iter().any(|own| own.start <= range.start && range.end <= own.end)
     }
 
-    pub(super) fn ranges(&self) -> &[Range<u32>] {
+    pub(crate) fn ranges(&self) -> &[Range<u32>] {
         &self.ranges
     }
 
+    /// How many rows of its column have one of them, which is counted once.
+    pub(crate) fn rows(&self, count: impl FnOnce() -> usize) -> usize {
+        *self.rows.get_or_init(count)
+    }
+
+    /// The same if that was counted before.
+    pub(crate) fn counted(&self) -> Option<usize> {
+        self.rows.get().copied()
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let bits = self.bits.as_ref().map_or(0, |bits| bits.len() * 8);
+        self.ranges.capacity() * size_of::<Range<u32>>() + bits
+    }
+
     /// How many codes it has.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ranges.iter().map(Range::len).sum()
     }
 
-    pub(super) fn contains(&self, code: Code) -> bool {
+    pub(crate) fn contains(&self, code: Code) -> bool {
         match &self.bits {
             None => self.ranges.iter().any(|range| range.contains(&code.into())),
             Some(bits) => {
@@ -100,7 +123,7 @@ impl CodeSet {
     }
 
     /// Tells every row below `rows` that has one of these codes, in order of row.
-    pub(super) fn each_row(&self, codes: &Codes, rows: usize, tell: &mut dyn FnMut(RowId)) {
+    pub(crate) fn each_row(&self, codes: &Codes, rows: usize, tell: &mut dyn FnMut(RowId)) {
         let all = || (0..rows).filter_map(|row| RowId::try_from(row).ok());
         match codes {
             Codes::Same(code) if self.contains(*code) => all().for_each(tell),
