@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jobtrack::store::Store;
-use jobtrack::{Options, Tracker};
+use jobtrack::{Opening, Options, Tracker};
 use jobtrack_benches::{BenchClock, Jobs, NullStore, Shape, import, progress_bar, resident};
 use jobtrack_redb::RedbStore;
 use tempfile::TempDir;
@@ -48,7 +48,8 @@ pub(crate) fn memory(jobs: usize, shape: Shape, has_churn: bool) -> Vec<Line> {
     lines
 }
 
-/// How long a tracker takes to open a redb file of so many jobs, beside reading the file alone.
+/// How long a tracker takes to open a redb file of so many jobs, on as many threads as there are
+/// cores, beside reading the file alone.
 /// SQLite opens a file without reading it, so there is nothing to stand beside.
 pub(crate) fn opening(jobs: usize, shape: Shape) -> Line {
     let folder = folder();
@@ -60,6 +61,7 @@ pub(crate) fn opening(jobs: usize, shape: Shape) -> Line {
     drop(tracker);
     bar.finish_and_clear();
 
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut rebuilt, mut read) = (Timed::default(), Timed::default());
     let bar = progress_bar(OPENINGS, OPENING);
     while rebuilt.runs() < OPENINGS && rebuilt.total() < LONG {
@@ -77,7 +79,9 @@ pub(crate) fn opening(jobs: usize, shape: Shape) -> Line {
         drop(store);
 
         let began = Instant::now();
-        let tracker = Tracker::open(open(&path), options()).expect("the store opens");
+        let opening = Opening { threads, progress: None };
+        let options = Options { opening, ..options() };
+        let tracker = Tracker::open(open(&path), options).expect("the store opens");
         rebuilt.add(began.elapsed(), 1);
         assert_eq!(tracker.opened().jobs, jobs, "every job is there");
         tracker.close().expect("the store closes");
@@ -86,6 +90,7 @@ pub(crate) fn opening(jobs: usize, shape: Shape) -> Line {
     bar.finish_and_clear();
     let mut line = Line::new(Of::Whole, OPENING, jobs).timed(&rebuilt, None);
     line.floor_p50_ns = Some(read.p50());
+    line.note = Some(format!("on {threads} threads"));
     line
 }
 

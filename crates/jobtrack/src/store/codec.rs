@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroI64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -65,7 +66,8 @@ pub(crate) struct Head {
 /// What stays of a job for a while after it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tombstone {
-    pub(crate) gone: Gone,
+    /// Shared with what is told to those who watch.
+    pub(crate) gone: Arc<Gone>,
     /// Up to when, in engine time, the tombstone stays.
     pub(crate) until: Timestamp,
     /// The commit that wrote it.
@@ -367,7 +369,7 @@ pub(crate) fn encode_tombstone(tombstone: &Tombstone) -> Result<Vec<u8>> {
 pub(crate) fn decode_tombstone(bytes: &[u8], number: u64) -> Result<Tombstone> {
     let record: TombstoneV1<'_> = decode(bytes, "a tombstone")?;
     Ok(Tombstone {
-        gone: Gone {
+        gone: Arc::new(Gone {
             uuid: id_of(record.uuid),
             scope: record.scope.map(|(name, id)| Scope { name: name.into(), id: id.into() }),
             state: state_of(record.state)?,
@@ -375,7 +377,7 @@ pub(crate) fn decode_tombstone(bytes: &[u8], number: u64) -> Result<Tombstone> {
             end_time: time_of(record.end_time)?,
             gone_time: time_of(record.gone_time)?,
             was_deleted: record.was_deleted,
-        },
+        }),
         until: time_of(record.until)?,
         revision: Revision { epoch: record.epoch, number },
     })
@@ -851,7 +853,7 @@ mod tests {
             was_deleted: true,
         };
         let revision = Revision { epoch: 3, number: 77 };
-        let tombstone = Tombstone { gone, until: Timestamp::MAX, revision };
+        let tombstone = Tombstone { gone: Arc::new(gone), until: Timestamp::MAX, revision };
         let bytes = encode_tombstone(&tombstone).unwrap();
         assert_eq!(decode_tombstone(&bytes, 77).unwrap(), tombstone);
 

@@ -39,8 +39,11 @@ impl Codes {
         if codes.iter().all(|code| *code == first) {
             return Codes::Same(first);
         }
-        let set = codes.iter().filter(|code| **code != 0).count();
-        let greatest = codes.iter().copied().max().unwrap_or(0);
+        let (mut set, mut greatest) = (0, 0);
+        for code in codes {
+            set += usize::from(*code != 0);
+            greatest = greatest.max(*code);
+        }
         if is_sparse(set, codes.len()) {
             let set = || codes.iter().zip(0..).filter(|(code, _)| **code != 0);
             return Codes::Sparse {

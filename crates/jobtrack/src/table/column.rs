@@ -8,10 +8,10 @@
 // that no more rows come than fit.
 #![allow(clippy::indexing_slicing)]
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use super::codes::{Code, Codes, RowId, is_sparse};
+use super::hash::{FastMap, FastState};
 use super::numbers::{Key, Numbers, key_of, value_of};
 use super::texts::Texts;
 use crate::field::{FieldType, ValueRef};
@@ -466,15 +466,26 @@ impl Order {
 
     /// The rows parted by state, in each part as they were.
     fn parted(sorted: &[RowId], states: &[State]) -> Order {
-        let mut rows = Vec::with_capacity(sorted.len());
-        let mut runs = Vec::new();
-        for state in State::ALL {
-            let start = count(rows.len());
-            rows.extend(sorted.iter().filter(|row| states[usize::from(**row)] == *state));
-            let end = count(rows.len());
-            if end > start {
-                runs.push(Run { state: Some(*state), start, end });
-            }
+        let place_of = |row: RowId| {
+            let state = states[usize::from(row)];
+            State::ALL.iter().position(|other| *other == state).unwrap_or(0)
+        };
+        let mut counts = [0; State::ALL.len()];
+        sorted.iter().for_each(|row| counts[place_of(*row)] += 1);
+        // Where the next row of each state goes.
+        let mut next = [0; State::ALL.len()];
+        let (mut runs, mut start) = (Vec::new(), 0);
+        for (at, state) in State::ALL.iter().enumerate().filter(|(at, _)| counts[*at] > 0) {
+            next[at] = start;
+            let end = start + counts[at];
+            runs.push(Run { state: Some(*state), start: count(start), end: count(end) });
+            start = end;
+        }
+        let mut rows = vec![0; sorted.len()];
+        for row in sorted {
+            let next = &mut next[place_of(*row)];
+            rows[*next] = *row;
+            *next += 1;
         }
         Order { rows: rows.into(), runs: runs.into(), starts: None }
     }
@@ -483,7 +494,8 @@ impl Order {
 fn build_texts<'a>(set: &[(RowId, ValueRef<'a>)], codes: &mut [Code]) -> Texts {
     let text = |value: &ValueRef<'a>| if let ValueRef::Text(text) = *value { text } else { "" };
     // Most texts repeat, so they are told apart first and only then sorted.
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let mut numbers: FastMap<&str, u32> =
+        FastMap::with_capacity_and_hasher(set.len() / 4, FastState::default());
     let mut distinct: Vec<(&str, u32)> = Vec::new();
     let mut last: Option<(&str, u32)> = None;
     let mut found = Vec::with_capacity(set.len());
@@ -511,17 +523,39 @@ fn build_texts<'a>(set: &[(RowId, ValueRef<'a>)], codes: &mut [Code]) -> Texts {
 }
 
 fn build_numbers(set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Numbers {
-    let mut keys: Vec<(Key, RowId)> =
-        set.iter().filter_map(|(row, value)| Some((key_of(value)?, *row))).collect();
-    keys.sort_unstable();
+    let keys: Vec<(Key, u32)> =
+        set.iter().filter_map(|(row, value)| Some((key_of(value)?, (*row).into()))).collect();
     let mut distinct: Vec<Key> = Vec::new();
-    for (key, row) in keys {
+    each_in_order(&keys, 16, &mut |key, row| {
         if distinct.last() != Some(&key) {
             distinct.push(key);
         }
-        codes[usize::from(row)] = narrow(count(distinct.len()));
-    }
+        if let Some(code) = codes.get_mut(row as usize) {
+            *code = narrow(count(distinct.len()));
+        }
+    });
     Numbers::build(&distinct)
+}
+
+/// Tells numbers in ascending order, each with what belongs to it, which takes so many bits. Where both
+/// fit into one word together, and they nearly always do, that is what is sorted.
+#[allow(clippy::cast_possible_truncation)] // Each form is chosen because it holds them.
+fn each_in_order(numbers: &[(Key, u32)], bits: u32, tell: &mut dyn FnMut(Key, u32)) {
+    let least = numbers.iter().map(|(key, _)| *key).min().unwrap_or(0);
+    let span = numbers.iter().map(|(key, _)| *key - least).max().unwrap_or(0);
+    let mask = (1 << bits) - 1;
+    if span < 1 << (64 - bits) {
+        let word = |(key, with): &(Key, u32)| (((key - least) as u64) << bits) | u64::from(*with);
+        let mut words: Vec<u64> = numbers.iter().map(word).collect();
+        words.sort_unstable();
+        words.into_iter().for_each(|word| {
+            tell(least + u128::from(word >> bits), (word & mask) as u32);
+        });
+    } else {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers.into_iter().for_each(|(key, with)| tell(key, with));
+    }
 }
 
 /// Of each part and code whether a row that stays has it.
@@ -571,21 +605,21 @@ fn merge_values(parts: &[Option<&Column>], used: &[Vec<bool>]) -> (Values, Vec<V
         }
         return (Values::Texts(merged), maps);
     }
-    let mut all: Vec<(Key, usize, usize)> = Vec::new();
-    for (part, column) in parts.iter().enumerate() {
+    // Behind each number stand its part and its code, of at most eight and sixteen bits.
+    let mut all: Vec<(Key, u32)> = Vec::new();
+    for ((column, used), part) in parts.iter().zip(used).zip(0..) {
         let Some(Values::Numbers(numbers)) = column.map(|column| &column.values) else { continue };
-        let used = (0..numbers.len()).filter(|index| used[part][index + 1]);
-        all.extend(used.map(|index| (numbers.get(index), part, index + 1)));
+        let used = (0..numbers.len()).filter(|index| used[index + 1]);
+        all.extend(used.map(|index| (numbers.get(index), part << 16 | count(index + 1))));
     }
-    // Each part is sorted already, which this kind of sort makes use of.
-    all.sort_by_key(|(key, ..)| *key);
     let mut distinct: Vec<Key> = Vec::new();
-    for (key, part, code) in all {
+    each_in_order(&all, 24, &mut |key, from| {
         if distinct.last() != Some(&key) {
             distinct.push(key);
         }
+        let (part, code) = ((from >> 16) as usize, (from & 0xffff) as usize);
         maps[part][code] = narrow(count(distinct.len()));
-    }
+    });
     (Values::Numbers(Numbers::build(&distinct)), maps)
 }
 

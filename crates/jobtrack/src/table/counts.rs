@@ -1,9 +1,10 @@
 //! Counts by kind and state, kept up with each change.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::hash::FastMap;
 use crate::job::{Revision, State};
 use crate::timestamp::Timestamp;
 
@@ -13,7 +14,7 @@ const STATES: usize = State::ALL.len();
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     // Each change looks a kind up, and only an answer needs them in order.
-    by_kind: HashMap<String, [u64; STATES]>,
+    by_kind: FastMap<String, [u64; STATES]>,
 }
 
 fn slot(state: State) -> usize {
@@ -28,12 +29,15 @@ fn slot(state: State) -> usize {
 
 impl Tally {
     pub(crate) fn add(&mut self, kind: &str, state: State) {
-        if !self.by_kind.contains_key(kind) {
-            self.by_kind.insert(kind.to_owned(), [0; STATES]);
-        }
         if let Some(count) = self.count(kind, state) {
             *count += 1;
+            return;
         }
+        let mut counts = [0; STATES];
+        if let Some(count) = counts.get_mut(slot(state)) {
+            *count = 1;
+        }
+        self.by_kind.insert(kind.to_owned(), counts);
     }
 
     /// Takes back a job that was added before.
@@ -41,7 +45,7 @@ impl Tally {
         let Some(count) = self.count(kind, state) else { return };
         *count -= 1;
         // A kind without jobs goes, so that kinds with a number in their name do not pile up.
-        if self.by_kind.get(kind) == Some(&[0; STATES]) {
+        if *count == 0 && self.by_kind.get(kind) == Some(&[0; STATES]) {
             self.by_kind.remove(kind);
         }
     }

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, job_bytes};
 use super::uuids::PlaceId;
-use crate::job::{Job, JobId};
+use crate::job::JobId;
 use crate::timestamp::Timestamp;
 
-/// What a row in the head takes beside its job, and what a job's texts take, by estimate: exact
-/// accounting would cost more than the few rows that a head has.
-const ROW_BYTES: usize = 256;
+/// What a row in the head takes beside its job, by estimate.
+const ROW_BYTES: usize = size_of::<(JobId, Row)>() + 2 * size_of::<(Timestamp, JobId)>();
 
 /// Some hundred jobs that have changed lately.
 #[derive(Debug)]
@@ -19,12 +18,13 @@ pub(crate) struct Head {
     pub(crate) id: PlaceId,
     pub(crate) rows: Arc<Rows>,
     pub(crate) expiries: BTreeSet<(Timestamp, JobId)>,
+    job_bytes: usize,
 }
 
 impl Head {
     /// An empty one.
     pub(crate) fn new(id: PlaceId) -> Head {
-        Head { id, rows: Arc::default(), expiries: BTreeSet::new() }
+        Head { id, rows: Arc::default(), expiries: BTreeSet::new(), job_bytes: 0 }
     }
 
     /// Puts a job in that is not in it.
@@ -32,12 +32,14 @@ impl Head {
         if let Some(expire_time) = row.job.expire_time() {
             self.expiries.insert((expire_time, row.job.uuid));
         }
+        self.job_bytes += job_bytes(&row.job);
         Arc::make_mut(&mut self.rows).put(row);
     }
 
     /// Takes a job out.
     pub(crate) fn remove(&mut self, id: JobId) -> Option<Row> {
         let row = Arc::make_mut(&mut self.rows).remove(id)?;
+        self.job_bytes -= job_bytes(&row.job);
         if let Some(expire_time) = row.job.expire_time() {
             self.expiries.remove(&(expire_time, id));
         }
@@ -57,8 +59,8 @@ impl Head {
         self.expiries.range((from, Bound::Included((until, top)))).copied()
     }
 
-    /// Bytes that it takes, by estimate.
+    /// Bytes that it takes: of its jobs exactly, of what is around them by estimate.
     pub(crate) fn bytes(&self) -> usize {
-        self.rows.len() * (size_of::<Job>() + ROW_BYTES)
+        self.rows.len() * ROW_BYTES + self.job_bytes
     }
 }

@@ -18,6 +18,7 @@ mod codes;
 mod column;
 mod counts;
 mod families;
+mod hash;
 mod head;
 mod keys;
 mod matches;
@@ -51,22 +52,25 @@ pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
+pub(crate) use hash::FastMap;
 pub(crate) use keys::Key as IdempotencyKey;
 pub(crate) use matches::{Matched, Matches, Wildcard};
 pub(crate) use numbers::{Key, key_of};
 pub(crate) use part::Part;
-pub(crate) use rows::{Row, Rows};
+pub(crate) use rows::{Row, Rows, job_bytes};
 pub(crate) use segment::Segment;
 pub(crate) use sides::Sides;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use texts::TextTest;
 pub(crate) use tombstones::Tombstones;
+pub(crate) use uuids::PlaceId;
 pub(crate) use work::Work;
 
 use self::head::Head;
 use self::places::{At, Moved, Places};
 use self::records::Records;
-use self::uuids::{PlaceId, Uuids};
+use self::uuids::Uuids;
+use crate::field::Field;
 use crate::job::{Job, JobId, Revision, State};
 use crate::timestamp::Timestamp;
 
@@ -108,11 +112,40 @@ pub(crate) struct Table {
     places: Places,
     len: usize,
     tally: Tally,
+    /// Scratch for texts.
+    text: String,
     /// What is due but not swept, counted up to where it was last asked for.
     due: Mutex<Due>,
     pub(crate) tombstones: Tombstones,
     pub(crate) sides: Sides,
     pub(crate) revision: Revision,
+}
+
+/// A job that has expired and waits to be swept, where it stands.
+#[derive(Debug)]
+pub(crate) enum DueJob<'a> {
+    /// In the head of this place.
+    Head(PlaceId, &'a Row),
+    /// In a segment.
+    Part(&'a Part, RowId),
+}
+
+impl DueJob<'_> {
+    /// The job's id.
+    pub(crate) fn id(&self) -> JobId {
+        match self {
+            DueJob::Head(_, row) => row.job.uuid,
+            DueJob::Part(part, row) => part.segment.uuid(*row),
+        }
+    }
+
+    /// When it expired.
+    pub(crate) fn expire_time(&self) -> Option<Timestamp> {
+        match self {
+            DueJob::Head(_, row) => row.job.expire_time(),
+            DueJob::Part(part, row) => part.segment.expire_time(*row),
+        }
+    }
 }
 
 /// Jobs that have expired by some horizon and still wait to be swept, by kind and state. Counting
@@ -146,6 +179,7 @@ impl Table {
             places,
             len: 0,
             tally: Tally::default(),
+            text: String::new(),
             due: Mutex::new(Due { until: Timestamp::MIN, tally: Tally::default() }),
             tombstones: Tombstones::default(),
             sides: Sides::default(),
@@ -162,12 +196,14 @@ impl Table {
     pub(crate) fn row(&self, id: JobId) -> Option<Row> {
         Some(match self.find(id)?.1 {
             At::Head(head) => self.heads.get(head)?.rows.get(id)?.clone(),
-            At::Part(part, row) => {
-                let part = self.parts.get(part)?;
-                let job = self.records.job(part.id, row, || part.segment.job(row));
-                part.segment.row(row, job)
-            }
+            At::Part(part, row) => self.part_row(self.parts.get(part)?, row),
         })
+    }
+
+    /// The row of a segment, with its job.
+    pub(crate) fn part_row(&self, part: &Part, row: RowId) -> Row {
+        let job = self.records.job(part.id, row, || part.segment.job(row));
+        part.segment.row(row, job)
     }
 
     /// Puts the job in, in place of what stood there.
@@ -208,6 +244,48 @@ impl Table {
         true
     }
 
+    /// Takes out the job that stood in this head when the commit that takes it out began. An entry of
+    /// the uuid table that is in a head names just that.
+    pub(crate) fn remove_from_head(&mut self, id: JobId, head: PlaceId) {
+        let at = match self.places.get(head) {
+            Moved::Head(at) => at,
+            // It has been sealed meanwhile.
+            _ => {
+                self.remove(id);
+                return;
+            }
+        };
+        if self.heads.get(at).is_none_or(|head| head.rows.get(id).is_none()) {
+            return;
+        }
+        let before = self.take_from(At::Head(at), id);
+        self.sides.changed(before.as_deref(), None);
+        self.uuids.remove(id, head);
+        self.places.unname(head);
+        self.len -= 1;
+    }
+
+    /// Takes out the job that stood in this row of this segment when the commit that takes it out
+    /// began, which spares looking for it.
+    pub(crate) fn remove_row(&mut self, id: JobId, part: PlaceId, row: RowId) {
+        let at = match self.places.get(part) {
+            Moved::Part(at) => at,
+            // It has been merged meanwhile.
+            _ => {
+                self.remove(id);
+                return;
+            }
+        };
+        let leads_here = |place| self.leads_to(place, part, id);
+        let is_there = self.parts.get(at).is_some_and(|part| part.is_alive(row));
+        let Some(place) = self.uuids.find(id, leads_here).filter(|_| is_there) else { return };
+        let before = self.take_from(At::Part(at, row), id);
+        self.sides.changed(before.as_deref(), None);
+        self.uuids.remove(id, place);
+        self.places.unname(place);
+        self.len -= 1;
+    }
+
     /// Puts in a segment of jobs none of which may be there yet; returns the first that is, and
     /// then nothing has changed. `beside` are those of its jobs that [concern](Sides::concern) what is
     /// kept beside the rows; which parents have unsettled children is not asked.
@@ -224,9 +302,10 @@ impl Table {
         self.places.name(place, segment.len());
         for row in rows() {
             self.uuids.insert(segment.uuid(row), place);
-            self.tally.add(&segment.kind(row), segment.state(row));
+            let (kind, state) = (segment.kind_in(row, &mut self.text), segment.state(row));
+            self.tally.add(kind, state);
             if segment.expire_time(row).is_some_and(|time| time <= self.due.get_mut().until) {
-                self.due.get_mut().tally.add(&segment.kind(row), segment.state(row));
+                self.due.get_mut().tally.add(kind, state);
             }
         }
         beside.iter().for_each(|job| self.sides.changed(None, Some(job)));
@@ -251,20 +330,30 @@ impl Table {
     }
 
     /// Jobs that are expired at the horizon and still wait to be swept, the longest due first.
-    pub(crate) fn due(&self, horizon: Timestamp) -> impl Iterator<Item = Row> + '_ {
+    pub(crate) fn due(&self, horizon: Timestamp) -> impl Iterator<Item = DueJob<'_>> {
         // The first of every place, and after each the next of the same place.
-        let mut places: Vec<_> = self.expiring_by_place(None, horizon).collect();
+        let mut places: Vec<_> =
+            self.expiring_by_place(None, horizon).map(Iterator::peekable).collect();
+        let key = |due: &DueJob<'_>, index| Reverse((due.expire_time(), due.id(), index));
         let mut first = BinaryHeap::new();
         for (index, place) in places.iter_mut().enumerate() {
-            first.extend(place.next().map(|next| Reverse((next, index))));
+            first.extend(place.peek().map(|due| key(due, index)));
         }
         std::iter::from_fn(move || {
-            let Reverse(((_, id), index)) = first.pop()?;
-            let next = places.get_mut(index).and_then(Iterator::next);
-            first.extend(next.map(|next| Reverse((next, index))));
-            Some(id)
+            let Reverse((.., index)) = first.pop()?;
+            let place = places.get_mut(index)?;
+            let due = place.next();
+            first.extend(place.peek().map(|due| key(due, index)));
+            due
         })
-        .filter_map(|id| self.row(id))
+    }
+
+    /// Whether a row of a segment concerns nothing that is kept beside the rows.
+    pub(crate) fn is_plain(&self, part: &Part, row: RowId) -> bool {
+        let is_set = |field: &Field| part.segment.is_set(field, row);
+        !Sides::concern(is_set)
+            && !is_set(&Field::Claims)
+            && !self.sides.families.is_parent(part.segment.uuid(row))
     }
 
     /// Whether jobs are due at this horizon.
@@ -320,10 +409,11 @@ impl Table {
         due
     }
 
-    /// Bytes that the jobs take: of segments exactly, of the few rows in the head by estimate.
+    /// Bytes that the jobs take, and their tombstones: of segments exactly, of the rows in the head
+    /// and of tombstones by estimate.
     pub(crate) fn bytes(&self) -> usize {
         let heads: usize = self.heads.iter().map(Head::bytes).sum();
-        self.settled_bytes + heads + self.places.bytes()
+        self.settled_bytes + heads + self.places.bytes() + self.tombstones.bytes()
     }
 
     fn active(&self) -> PlaceId {
@@ -355,6 +445,20 @@ impl Table {
             at.is_some()
         })?;
         at.map(|at| (place, at))
+    }
+
+    /// Whether an entry of the uuid table that names this place can be that of a living row of this
+    /// segment. Entries of one hash that lead to one segment are as good as one another.
+    fn leads_to(&self, place: PlaceId, part: PlaceId, id: JobId) -> bool {
+        let mut place = place;
+        loop {
+            match self.places.get(place) {
+                Moved::Part(_) => return place == part,
+                Moved::To(next) => place = next,
+                Moved::ToEither(..) => return self.resolve(place, id).is_some(),
+                Moved::Gone | Moved::Head(_) => return false,
+            }
+        }
     }
 
     fn resolve(&self, place: PlaceId, id: JobId) -> Option<At> {
@@ -401,10 +505,12 @@ impl Table {
                     || self.sides.families.is_parent(id);
                 let before =
                     concerns.then(|| self.records.job(part.id, row, || part.segment.job(row)));
-                let (kind, state) = (part.segment.kind(row), part.segment.state(row));
-                let expire_time = part.segment.expire_time(row);
+                let (state, expire_time) = (part.segment.state(row), part.segment.expire_time(row));
+                let mut text = std::mem::take(&mut self.text);
+                let kind = part.segment.kind_in(row, &mut text);
                 part.kill(row);
-                self.tally_out(&kind, state, expire_time);
+                self.tally_out(kind, state, expire_time);
+                self.text = text;
                 before
             }
         }
@@ -431,14 +537,17 @@ impl Table {
         &self,
         after: Option<Timestamp>,
         until: Timestamp,
-    ) -> impl Iterator<Item = Box<dyn Iterator<Item = (Timestamp, JobId)> + '_>> + '_ {
+    ) -> impl Iterator<Item = Box<dyn Iterator<Item = DueJob<'_>> + '_>> + '_ {
         let heads = self.heads.iter().filter(|head| !head.expiries.is_empty());
-        let heads = heads
-            .map(move |head| Box::new(head.expiring(after, until)) as Box<dyn Iterator<Item = _>>);
+        let heads = heads.map(move |head| {
+            let ids = head.expiring(after, until);
+            Box::new(ids.filter_map(|(_, id)| Some(DueJob::Head(head.id, head.rows.get(id)?))))
+                as Box<dyn Iterator<Item = _>>
+        });
         let may_expire = move |part: &&Part| part.next_expiry().is_some_and(|next| next <= until);
         let parts = self.parts.iter().filter(may_expire).map(move |part| {
             let rows = part.expiring(after, until);
-            Box::new(rows.map(|(time, row)| (time, part.segment.uuid(row))))
+            Box::new(rows.map(move |(_, row)| DueJob::Part(part, row)))
                 as Box<dyn Iterator<Item = _>>
         });
         heads.chain(parts)

@@ -89,15 +89,18 @@ enum Packed {
     Wide(Wide),
 }
 
-/// Numbers of any size. They are searched through the upper bits of each [`BLOCK`]'s first, which
-/// lie close together, so that few of the numbers themselves are looked at.
+/// Distances that need more than a word, such as those of uuids, and where to look for one: halving
+/// all of them would look at as many places far from each other as there are bits in their number.
 #[derive(Debug, PartialEq)]
 struct Wide {
     numbers: Box<[u128]>,
-    firsts: Box<[u64]>,
-    /// How far the upper bits are from the lower end.
-    shift: u32,
+    /// Where those begin whose upper bits, all but this many, are at least the index.
+    starts: Box<[u16]>,
+    lower_bits: u32,
 }
+
+/// So many numbers have one start, on average, at least.
+const PER_START: usize = 4;
 
 impl Numbers {
     /// Packs numbers that ascend strictly.
@@ -178,34 +181,40 @@ impl Numbers {
             Packed::Words { bases, offsets } => bases.len() * 8 + offsets.len() * 2,
             Packed::Longs { bases, offsets } => bases.len() * 8 + offsets.len() * 4,
             Packed::Plain(numbers) => numbers.len() * 8,
-            Packed::Wide(wide) => wide.numbers.len() * 16 + wide.firsts.len() * 8,
+            Packed::Wide(wide) => wide.numbers.len() * 16 + wide.starts.len() * 2,
         }
     }
 }
 
 impl Wide {
+    /// Of numbers that ascend strictly from 0 on.
     fn build(numbers: Box<[u128]>) -> Wide {
-        let greatest = numbers.last().copied().unwrap_or(0);
-        let shift = u64::BITS.saturating_sub(greatest.leading_zeros());
-        let mut wide = Wide { numbers, firsts: Box::default(), shift };
-        let firsts = wide.numbers.chunks(BLOCK).map(|block| wide.upper(block[0]));
-        wide.firsts = firsts.collect();
-        wide
+        let last = numbers.last().copied().unwrap_or(0);
+        let bits = u128::BITS - last.leading_zeros();
+        let lower_bits = bits.saturating_sub((numbers.len() / PER_START).max(1).ilog2());
+        let mut starts = Vec::new();
+        for (number, at) in numbers.iter().zip(0..) {
+            let upper = upper_bits(*number, lower_bits);
+            while starts.len() <= upper {
+                starts.push(at);
+            }
+        }
+        Wide { numbers, starts: starts.into(), lower_bits }
     }
 
-    /// The upper bits of a number; of one beyond all that are there it may be more than these have.
-    fn upper(&self, number: u128) -> u64 {
-        u64::try_from(number >> self.shift).unwrap_or(u64::MAX)
-    }
-
+    /// How many of them are less than this.
     fn lower_bound(&self, far: u128) -> usize {
-        let upper = self.upper(far);
-        // It is in the last block that begins below it, or in one that begins alike.
-        let start = self.firsts.partition_point(|first| *first < upper).saturating_sub(1) * BLOCK;
-        let end = self.firsts.partition_point(|first| *first <= upper) * BLOCK;
-        let end = end.clamp(start, self.numbers.len());
+        let upper = upper_bits(far, self.lower_bits);
+        let Some(start) = self.starts.get(upper) else { return self.numbers.len() };
+        let end = self.starts.get(upper + 1).map_or(self.numbers.len(), |end| usize::from(*end));
+        let start = usize::from(*start);
         start + self.numbers[start..end].partition_point(|number| *number < far)
     }
+}
+
+/// All bits but the lower ones, of which there may be 128.
+fn upper_bits(number: u128, lower_bits: u32) -> usize {
+    usize::try_from(number.checked_shr(lower_bits).unwrap_or(0)).unwrap_or(usize::MAX)
 }
 
 fn in_blocks<T>(bases: &[u64], offsets: &[T], near: u64, widen: impl Fn(&T) -> u64) -> usize {

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, Phase};
 
-/// Most rows in a chunk: a compromise between the copy of a chunk (256 reference counts) and the
-/// copy of the list of chunks (4,000 of them at a million jobs).
-const CHUNK_ROWS: usize = 256;
+/// Most rows in a chunk: a compromise between the copy of a chunk (64 reference counts) and the copy
+/// of the list of chunks (some ten of them in a head).
+const CHUNK_ROWS: usize = 64;
 
 /// One job with its place in the store.
 #[derive(Debug, Clone)]
@@ -29,6 +29,29 @@ impl Row {
     }
 }
 
+/// What the machine needs beside each piece of memory, and how many pieces a job is in, about.
+const ALLOCATION_BYTES: usize = 16;
+const ALLOCATIONS: usize = 10;
+
+/// Bytes that a job takes by itself.
+pub(crate) fn job_bytes(job: &Job) -> usize {
+    let texts = [&job.description, &job.message, &job.kind, &job.node];
+    let labels = job.labels.iter();
+    let arguments = match &job.phase {
+        Phase::Failure { detail, .. } => detail.arguments.as_slice(),
+        _ => &[],
+    };
+    let scope = job.scope.as_ref();
+    size_of::<Job>()
+        + ALLOCATIONS * ALLOCATION_BYTES
+        + texts.iter().map(|text| text.len()).sum::<usize>()
+        + labels
+            .map(|(name, value)| name.len() + value.len() + 2 * size_of::<&str>())
+            .sum::<usize>()
+        + arguments.iter().map(|it| it.code.len() + it.message.len()).sum::<usize>()
+        + scope.map_or(0, |scope| scope.name.len() + scope.id.len())
+}
+
 /// Rows sorted by uuid. No chunk is empty.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
@@ -40,17 +63,18 @@ pub(crate) struct Rows {
 struct Chunk {
     /// A copy of the first row's id, so that finding a chunk does not open every chunk on the way.
     first: JobId,
-    rows: Arc<Vec<Row>>,
+    /// Each with its id, so that a search does not open every job on the way either.
+    rows: Arc<Vec<(JobId, Row)>>,
 }
 
 impl Chunk {
-    fn of(rows: Vec<Row>) -> Option<Chunk> {
-        let first = rows.first()?.id();
+    fn of(rows: Vec<(JobId, Row)>) -> Option<Chunk> {
+        let first = rows.first()?.0;
         Some(Chunk { first, rows: Arc::new(rows) })
     }
 
     fn find(&self, id: JobId) -> Result<usize, usize> {
-        self.rows.binary_search_by_key(&id, Row::id)
+        self.rows.binary_search_by_key(&id, |(id, _)| *id)
     }
 }
 
@@ -66,7 +90,7 @@ impl Rows {
 
     pub(crate) fn get(&self, id: JobId) -> Option<&Row> {
         let chunk = self.chunks.get(self.chunk_of(id)?)?;
-        chunk.rows.get(chunk.find(id).ok()?)
+        chunk.rows.get(chunk.find(id).ok()?).map(|(_, row)| row)
     }
 
     /// Puts the row in and returns the one that it replaces.
@@ -76,13 +100,13 @@ impl Rows {
         let at = self.chunk_of(id).unwrap_or(0);
         let is_last = at + 1 >= self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(at) else {
-            self.chunks.extend(Chunk::of(vec![row]));
+            self.chunks.extend(Chunk::of(vec![(id, row)]));
             self.len = 1;
             return None;
         };
         match chunk.find(id) {
             Ok(index) => {
-                let slot = Arc::make_mut(&mut chunk.rows).get_mut(index)?;
+                let (_, slot) = Arc::make_mut(&mut chunk.rows).get_mut(index)?;
                 Some(std::mem::replace(slot, row))
             }
             Err(index) => {
@@ -90,11 +114,11 @@ impl Rows {
                 let is_full = chunk.rows.len() >= CHUNK_ROWS;
                 // Most ids are of version 7 and come in order: the full last chunk stays full.
                 if is_full && is_last && index == chunk.rows.len() {
-                    self.chunks.extend(Chunk::of(vec![row]));
+                    self.chunks.extend(Chunk::of(vec![(id, row)]));
                     return None;
                 }
                 let rows = Arc::make_mut(&mut chunk.rows);
-                rows.insert(index, row);
+                rows.insert(index, (id, row));
                 let upper = if is_full { rows.split_off(CHUNK_ROWS / 2) } else { Vec::new() };
                 chunk.first = chunk.first.min(id);
                 if let Some(upper) = Chunk::of(upper) {
@@ -111,14 +135,14 @@ impl Rows {
         let chunk = self.chunks.get_mut(at)?;
         let index = chunk.find(id).ok()?;
         let rows = Arc::make_mut(&mut chunk.rows);
-        let row = rows.remove(index);
+        let (_, row) = rows.remove(index);
         self.len -= 1;
         match rows.first() {
             None => {
                 self.chunks.remove(at);
             }
             Some(first) => {
-                chunk.first = first.id();
+                chunk.first = first.0;
                 self.join_with_next(at);
             }
         }
@@ -144,6 +168,7 @@ impl Rows {
             .iter()
             .skip(start)
             .flat_map(|chunk| chunk.rows.iter())
-            .skip_while(move |row| after.is_some_and(|after| row.id() <= after))
+            .skip_while(move |(id, _)| after.is_some_and(|after| *id <= after))
+            .map(|(_, row)| row)
     }
 }

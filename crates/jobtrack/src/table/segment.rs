@@ -14,10 +14,11 @@ use std::sync::Arc;
 use self::jobs::Common;
 use super::codes::{Codes, RowId, is_sparse};
 use super::column::{Column, count};
+use super::hash::FastMap;
 use super::numbers::{Key, time_of, value_of};
 use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
-use crate::job::{Argument, Job, JobId, Phase, Revision, State, Text};
+use crate::job::{Argument, Gone, Job, JobId, Phase, Revision, Scope, State, Text};
 use crate::store::Stay;
 use crate::timestamp::Timestamp;
 
@@ -46,28 +47,20 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 enum Packed {
     Same(u64),
+    /// Blocks of [`PACKED_BLOCK`] numbers, each with its least one, and the distances from that.
+    Blocks(Box<[u64]>, Box<[u16]>),
     Near(u64, Box<[u32]>),
     Far(Box<[u64]>),
 }
+
+/// How many numbers share a base.
+const PACKED_BLOCK: usize = 64;
 
 impl Segment {
     /// The segment of these jobs, at least one and at most
     /// [`SEGMENT_ROWS`](super::codes::SEGMENT_ROWS), sorted by uuid, each once.
     pub(crate) fn build(rows: &[Row]) -> Segment {
-        let states: Box<[State]> = rows.iter().map(|row| row.job.state()).collect();
-        let columns = share(build_columns(rows, &states));
-        let (labels, label_set, label_sets) = build_labels(rows);
-        Segment {
-            states,
-            common: Common::of(&columns),
-            columns,
-            labels,
-            label_set,
-            label_sets,
-            arguments: build_arguments(rows),
-            keys: Packed::build(rows.iter().map(|row| row.key).collect()),
-            stored: Packed::build(rows.iter().map(|row| row.stored).collect()),
-        }
+        Building::new(rows).finish(rows)
     }
 
     /// How many rows there are, dead ones included.
@@ -146,6 +139,44 @@ impl Segment {
     pub(crate) fn kind(&self, row: RowId) -> Text {
         let column = self.fixed(&Field::Kind);
         column.job_text(column.code(row), &mut String::new())
+    }
+
+    /// This row's kind, put into `text`.
+    pub(crate) fn kind_in<'t>(&self, row: RowId, text: &'t mut String) -> &'t str {
+        self.fixed(&Field::Kind).text(row, text).unwrap_or_default()
+    }
+
+    /// Under which key the row's record stands, and which commit wrote it.
+    pub(crate) fn record(&self, row: RowId) -> (u64, u64) {
+        (self.keys.get(row), self.stored.get(row))
+    }
+
+    /// What is left of the row's job when its time is up: [`Gone::expired`] without the job.
+    pub(crate) fn gone(&self, row: RowId) -> Gone {
+        let end_time = self.time(&Field::EndTime, row).unwrap_or(Timestamp::MIN);
+        let code = self.fixed(&Field::Code).number(row).map(|key| value_of(FieldType::Integer, key));
+        let code = match code {
+            Some(ValueRef::Integer(code)) => i64::try_from(code).unwrap_or(0),
+            _ => 0,
+        };
+        Gone {
+            uuid: self.uuid(row),
+            scope: self.scope(row),
+            state: self.state(row),
+            code,
+            end_time,
+            gone_time: self.expire_time(row).unwrap_or(end_time),
+            was_deleted: false,
+        }
+    }
+
+    fn scope(&self, row: RowId) -> Option<Scope> {
+        let mut shared = String::new();
+        let mut text = |field: &Field| -> Text {
+            self.fixed(field).text(row, &mut shared).map(Text::from).unwrap_or_default()
+        };
+        let scope = Scope { name: text(&Field::ScopeName), id: text(&Field::ScopeId) };
+        (scope != Scope::default()).then_some(scope)
     }
 
     /// The row as it was put in, with its job as [`job`](Segment::job) has made it.
@@ -242,6 +273,62 @@ impl Segment {
 
     fn time(&self, field: &Field, row: RowId) -> Option<Timestamp> {
         self.fixed(field).number(row).map(time_of)
+    }
+}
+
+/// A segment in the making, a column at a time, so that the work can be spread. Each call is given the
+/// same rows.
+#[derive(Debug)]
+pub(crate) struct Building {
+    states: Box<[State]>,
+    /// Of each fixed field whether all rows have the same value, or none. Most fields are so, which is
+    /// found in one pass over the jobs, and only the others are gone through once more each.
+    is_same: Vec<bool>,
+    columns: Vec<Column>,
+}
+
+impl Building {
+    /// Begins the segment of these jobs, as [`Segment::build`] wants them.
+    pub(crate) fn new(rows: &[Row]) -> Building {
+        let states = rows.iter().map(|row| row.job.state()).collect();
+        let is_same = Field::FIXED.iter().map(|field| {
+            let mut values = rows.iter().map(|row| field.value(&row.job));
+            let first = values.next();
+            values.all(|value| Some(value) == first)
+        });
+        Building {
+            states,
+            is_same: is_same.collect(),
+            columns: Vec::with_capacity(Field::FIXED.len()),
+        }
+    }
+
+    /// Builds one more column, and says whether all are built.
+    pub(crate) fn step(&mut self, rows: &[Row]) -> bool {
+        let at = self.columns.len();
+        if let Some(field) = Field::FIXED.get(at) {
+            let column = build_column(field, rows, &self.states, self.is_same[at]);
+            self.columns.push(column);
+        }
+        self.columns.len() == Field::FIXED.len()
+    }
+
+    /// The segment, once all columns are built.
+    pub(crate) fn finish(mut self, rows: &[Row]) -> Segment {
+        while !self.step(rows) {}
+        let columns = share(self.columns);
+        let (labels, label_set, label_sets) = build_labels(rows);
+        Segment {
+            states: self.states,
+            common: Common::of(&columns),
+            columns,
+            labels,
+            label_set,
+            label_sets,
+            arguments: build_arguments(rows),
+            keys: Packed::build(rows.iter().map(|row| row.key).collect()),
+            stored: Packed::build(rows.iter().map(|row| row.stored).collect()),
+        }
     }
 }
 
@@ -364,7 +451,7 @@ impl Merge {
                 *known.get_or_insert_with(|| {
                     let indices = &indices[usize::from(*part)];
                     let set = segment.label_sets[old].iter().map(|index| indices[*index as usize]);
-                    sets.number(set.collect())
+                    sets.number(&set.collect::<Vec<_>>())
                 })
             })
             .collect();
@@ -421,6 +508,16 @@ impl Packed {
         if least == greatest {
             return Packed::Same(least);
         }
+        // Neighbours were mostly made, and stored, one after the other.
+        let least_of = |block: &[u64]| block.iter().copied().min().unwrap_or(0);
+        let bases: Box<[u64]> = numbers.chunks(PACKED_BLOCK).map(least_of).collect();
+        let offsets = numbers
+            .chunks(PACKED_BLOCK)
+            .zip(&bases)
+            .flat_map(|(block, base)| block.iter().map(move |number| u16::try_from(number - base)));
+        if let Ok(offsets) = offsets.collect() {
+            return Packed::Blocks(bases, offsets);
+        }
         let near: Result<Box<[u32]>, _> =
             numbers.iter().map(|number| u32::try_from(number - least)).collect();
         near.map_or(Packed::Far(numbers), |near| Packed::Near(least, near))
@@ -429,6 +526,10 @@ impl Packed {
     fn get(&self, row: RowId) -> u64 {
         match self {
             Packed::Same(number) => *number,
+            Packed::Blocks(bases, offsets) => {
+                let row = usize::from(row);
+                bases[row / PACKED_BLOCK] + u64::from(offsets[row])
+            }
             Packed::Near(least, near) => least + u64::from(near[usize::from(row)]),
             Packed::Far(numbers) => numbers[usize::from(row)],
         }
@@ -437,6 +538,7 @@ impl Packed {
     fn bytes(&self) -> usize {
         match self {
             Packed::Same(_) => 0,
+            Packed::Blocks(bases, offsets) => bases.len() * 8 + offsets.len() * 2,
             Packed::Near(_, near) => near.len() * 4,
             Packed::Far(numbers) => numbers.len() * 8,
         }
@@ -471,84 +573,97 @@ fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
     is_parted.then_some(states)
 }
 
-/// The columns of the fixed fields. Most fields are the same in all rows, or set in none: these are
-/// found in one pass over the jobs, and only the others are gone through once more each.
-fn build_columns(rows: &[Row], states: &[State]) -> Vec<Column> {
-    let first: Vec<Option<ValueRef<'_>>> =
-        Field::FIXED.iter().map(|field| field.value(&rows.first()?.job)).collect();
-    let mut is_same = vec![true; first.len()];
-    for row in rows {
-        for (index, field) in Field::FIXED.iter().enumerate() {
-            is_same[index] = is_same[index] && field.value(&row.job) == first[index];
-        }
+/// The column of a fixed field.
+fn build_column(field: &Field, rows: &[Row], states: &[State], is_same: bool) -> Column {
+    if *field == Field::Uuid {
+        let keys: Vec<Key> = rows.iter().map(|row| row.job.uuid.as_uuid().as_u128()).collect();
+        return Column::ascending(&keys);
     }
-    let columns = Field::FIXED.iter().zip(first).zip(is_same).map(|((field, first), is_same)| {
-        if *field == Field::Uuid {
-            let keys: Vec<Key> = rows.iter().map(|row| row.job.uuid.as_uuid().as_u128()).collect();
-            return Column::ascending(&keys);
-        }
-        if is_same {
-            return Column::same(rows.len(), first);
-        }
-        let rows_set = rows.iter().zip(0..).filter_map(|(row, id)| {
-            let value = field.value(&row.job)?;
-            Some((id, value))
-        });
-        let set: Vec<(RowId, ValueRef<'_>)> = rows_set.collect();
-        Column::build(field.field_type(), rows.len(), &set, parting(field, states))
+    if is_same {
+        let first = rows.first().and_then(|row| field.value(&row.job));
+        return Column::same(rows.len(), first);
+    }
+    let rows_set = rows.iter().zip(0..).filter_map(|(row, id)| {
+        let value = field.value(&row.job)?;
+        Some((id, value))
     });
-    columns.collect()
+    let set: Vec<(RowId, ValueRef<'_>)> = rows_set.collect();
+    Column::build(field.field_type(), rows.len(), &set, parting(field, states))
 }
 
 type LabelColumns = (Box<[(Text, Column)]>, Codes, Box<[Box<[u32]>]>);
 
+/// So many names of labels are compared with before one is looked up: most jobs have the same few.
+const NAMES_COMPARED: usize = 6;
+
 fn build_labels(rows: &[Row]) -> LabelColumns {
-    let mut values: std::collections::BTreeMap<&str, Vec<(RowId, ValueRef<'_>)>> =
-        std::collections::BTreeMap::new();
+    let mut names: Vec<&str> = Vec::new();
+    let mut number_of: FastMap<&str, u32> = FastMap::default();
+    let mut values: Vec<Vec<(RowId, ValueRef<'_>)>> = Vec::new();
+    // The numbers of each row's labels, row after row.
+    let mut numbers: Vec<u32> = Vec::with_capacity(rows.len());
     for (row, id) in rows.iter().zip(0..) {
         for (name, value) in row.job.labels.iter() {
-            values.entry(name).or_default().push((id, ValueRef::Text(value)));
+            let near = names.iter().take(NAMES_COMPARED).position(|known| *known == name);
+            let number = near.map(count).unwrap_or_else(|| {
+                *number_of.entry(name).or_insert_with(|| {
+                    names.push(name);
+                    values.push(Vec::new());
+                    count(names.len()) - 1
+                })
+            });
+            values[number as usize].push((id, ValueRef::Text(value)));
+            numbers.push(number);
         }
     }
-    let index_of: std::collections::HashMap<&str, u32> =
-        values.keys().zip(0..).map(|(name, index)| (*name, index)).collect();
+    // As they came, the names have numbers; in their order, places.
+    let mut in_order: Vec<usize> = (0..names.len()).collect();
+    in_order.sort_unstable_by_key(|number| names[*number]);
+    let mut place_of = vec![0; names.len()];
+    in_order.iter().zip(0..).for_each(|(number, place)| place_of[*number] = place);
+    let mut places = numbers.iter().map(|number| place_of[*number as usize]);
     let mut sets = LabelSets::default();
+    let mut set: Vec<u32> = Vec::new();
     let set_of = |row: &Row| {
-        // The names of a job's labels ascend, so their indices do.
-        let set = row.job.labels.iter().filter_map(|(name, _)| index_of.get(name).copied());
-        sets.number(set.collect())
+        // The names of a job's labels ascend, so their places do.
+        set.clear();
+        set.extend(places.by_ref().take(row.job.labels.iter().count()));
+        sets.number(&set)
     };
     let codes: Vec<u16> = rows.iter().map(set_of).collect();
-    let labels = values
-        .iter()
-        .map(|(name, set)| ((*name).into(), Column::build(FieldType::Text, rows.len(), set, None)))
-        .collect();
-    (labels, Codes::build(&codes), sets.list.into())
+    let column = |number: &usize| {
+        let column = Column::build(FieldType::Text, rows.len(), &values[*number], None);
+        (names[*number].into(), column)
+    };
+    (in_order.iter().map(column).collect(), Codes::build(&codes), sets.list.into())
 }
 
 /// Sets of labels, numbered as they come; the empty one is number 0.
 #[derive(Debug)]
 struct LabelSets {
     list: Vec<Box<[u32]>>,
-    numbers: std::collections::HashMap<Box<[u32]>, u16>,
+    numbers: FastMap<Box<[u32]>, u16>,
 }
 
 impl Default for LabelSets {
     fn default() -> Self {
         let none: Box<[u32]> = Box::default();
-        LabelSets { list: vec![none.clone()], numbers: [(none, 0)].into() }
+        LabelSets { list: vec![none.clone()], numbers: FastMap::from_iter([(none, 0)]) }
     }
 }
 
 impl LabelSets {
     /// The number of this set. There are at most as many as rows, and the empty one.
-    fn number(&mut self, set: Box<[u32]>) -> u16 {
-        if let Some(number) = self.numbers.get(&set) {
-            return *number;
+    fn number(&mut self, set: &[u32]) -> u16 {
+        // Most jobs have none, or one of the first few sets.
+        let near = self.list.iter().take(NAMES_COMPARED).position(|known| **known == *set);
+        let known = near.and_then(|number| u16::try_from(number).ok());
+        if let Some(number) = known.or_else(|| self.numbers.get(set).copied()) {
+            return number;
         }
         let number = u16::try_from(self.list.len()).unwrap_or(u16::MAX);
-        self.list.push(set.clone());
-        self.numbers.insert(set, number);
+        self.list.push(set.into());
+        self.numbers.insert(set.into(), number);
         number
     }
 }

@@ -118,7 +118,7 @@ fn check(table: &Table, judge: &Judge, horizon: Timestamp) -> Result<(), TestCas
     check_counts(table, model, horizon)?;
     let mut due: Vec<_> = model.values().filter(|job| job.is_expired(horizon)).cloned().collect();
     due.sort_by_key(|job| (job.expire_time(), job.uuid));
-    let found: Vec<_> = table.due(horizon).map(|row| row.job).collect();
+    let found: Vec<_> = table.due(horizon).map(|due| table.row(due.id()).unwrap().job).collect();
     prop_assert_eq!(table.has_due(horizon), !due.is_empty());
     prop_assert_eq!(found, due);
     let later = horizon.saturating_add(std::time::Duration::from_secs(1));
@@ -345,7 +345,7 @@ proptest! {
         let merged = segment::Merge::new(segments.collect()).finish();
         same(&merged);
         // Every column's order is that of its values, ties by row.
-        for (field, column) in crate::field::Field::FIXED.iter().zip(0..).map(|(f, _): (_, u8)| (f, merged.column(f).unwrap())) {
+        for (field, column) in Field::FIXED.iter().zip(0..).map(|(f, _): (_, u8)| (f, merged.column(f).unwrap())) {
             for run in column.runs() {
                 let listed: Vec<_> = column.rows_of(run, 1..column.end_code()).iter().collect();
                 let mut sorted = listed.clone();

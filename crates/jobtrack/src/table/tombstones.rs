@@ -1,19 +1,28 @@
 //! What stays of a job for a while after it is gone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::job::{JobId, Revision};
+use super::uuids::{PlaceId, Uuids};
+use crate::job::{Gone, JobId, Revision};
 use crate::store::Tombstone;
 use crate::timestamp::Timestamp;
 
 /// The tombstones that are kept: by uuid, by the time up to which they are, and by the commit that
 /// wrote them.
+///
+/// All of it grows by a node at a time: a map that is moved as a whole when it is full would let a
+/// change wait for a million of them.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
-    by_id: HashMap<JobId, (u64, Tombstone)>,
-    by_time: BTreeSet<(Timestamp, JobId)>,
+    /// By the key of the record, which grows.
+    by_key: BTreeMap<u64, Tombstone>,
+    /// Numbers made of the keys.
+    by_id: Uuids,
+    by_time: BTreeSet<(Timestamp, u64)>,
     by_revision: BTreeSet<(Revision, JobId)>,
+    /// Bytes of all texts.
+    text_bytes: usize,
     /// The latest revision among those that are not kept any more: what went after it is known in
     /// full.
     forgotten: Revision,
@@ -21,34 +30,47 @@ pub(crate) struct Tombstones {
 
 impl Tombstones {
     pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_key.len()
     }
 
     /// The tombstone of this job, unless its time is up.
     pub(crate) fn get(&self, id: JobId, horizon: Timestamp) -> Option<&Tombstone> {
-        let (_, tombstone) = self.by_id.get(&id)?;
+        let (_, tombstone) = self.find(id)?;
         (tombstone.until > horizon).then_some(tombstone)
     }
 
     /// Key and revision of the tombstone's record, whether its time is up or not.
     pub(crate) fn record(&self, id: JobId) -> Option<(u64, Revision)> {
-        self.by_id.get(&id).map(|(key, tombstone)| (*key, tombstone.revision))
+        self.find(id).map(|(key, tombstone)| (key, tombstone.revision))
     }
 
     pub(crate) fn put(&mut self, key: u64, tombstone: Tombstone) {
         let (id, until, revision) = (tombstone.gone.uuid, tombstone.until, tombstone.revision);
         self.remove(id);
-        self.by_id.insert(id, (key, tombstone));
-        self.by_time.insert((until, id));
+        self.text_bytes += text_bytes(&tombstone);
+        self.by_key.insert(key, tombstone);
+        self.by_id.insert(id, number_of(key));
+        self.by_time.insert((until, key));
         self.by_revision.insert((revision, id));
     }
 
     pub(crate) fn remove(&mut self, id: JobId) {
-        if let Some((_, before)) = self.by_id.remove(&id) {
-            self.by_time.remove(&(before.until, id));
+        let Some((key, _)) = self.find(id) else { return };
+        if let Some(before) = self.by_key.remove(&key) {
+            self.text_bytes -= text_bytes(&before);
+            self.by_id.remove(id, number_of(key));
+            self.by_time.remove(&(before.until, key));
             self.by_revision.remove(&(before.revision, id));
             self.forget(before.revision);
         }
+    }
+
+    /// Bytes on the heap, by estimate: nodes of trees are two thirds full.
+    pub(crate) fn bytes(&self) -> usize {
+        let in_trees = size_of::<(u64, Tombstone)>()
+            + size_of::<(Timestamp, u64)>()
+            + size_of::<(Revision, JobId)>();
+        self.len() * (in_trees * 3 / 2 + size_of::<Gone>()) + self.text_bytes + self.by_id.bytes()
     }
 
     /// Notes that a job that went at this revision has no tombstone.
@@ -64,7 +86,7 @@ impl Tombstones {
     pub(crate) fn after(&self, place: (Revision, JobId)) -> impl Iterator<Item = &Tombstone> {
         self.by_revision
             .range((Bound::Excluded(place), Bound::Unbounded))
-            .filter_map(|(_, id)| self.by_id.get(id).map(|(_, tombstone)| tombstone))
+            .filter_map(|(_, id)| self.find(*id).map(|(_, tombstone)| tombstone))
     }
 
     /// The tombstones that may go, the oldest first: those whose time is up at the horizon, and
@@ -79,6 +101,102 @@ impl Tombstones {
             .iter()
             .enumerate()
             .take_while(move |(n, (until, _))| *n < surplus || *until <= horizon)
-            .filter_map(|(_, (_, id))| self.by_id.get(id).map(|(key, _)| (*key, *id)))
+            .filter_map(|(_, (_, key))| self.by_key.get(key).map(|it| (*key, it.gone.uuid)))
+    }
+
+    fn find(&self, id: JobId) -> Option<(u64, &Tombstone)> {
+        let mut found = None;
+        self.by_id.find(id, |number| {
+            let own = |key: u64| self.by_key.get(&key).map(|tombstone| (key, tombstone));
+            let mut numbered = self.keys_of(number).filter_map(own);
+            found = numbered.find(|(_, tombstone)| tombstone.gone.uuid == id);
+            found.is_some()
+        });
+        found
+    }
+
+    /// The keys that may be meant by this number: mostly one.
+    fn keys_of(&self, number: PlaceId) -> impl Iterator<Item = u64> + use<> {
+        let first = self.by_key.first_key_value().map_or(0, |(key, _)| *key);
+        let last = self.by_key.last_key_value().map_or(0, |(key, _)| *key);
+        let ahead = (u64::from(number) + NUMBERS - u64::from(number_of(first))) % NUMBERS;
+        let next = |key: &u64| key.checked_add(NUMBERS);
+        std::iter::successors(first.checked_add(ahead), next).take_while(move |key| *key <= last)
+    }
+}
+
+fn text_bytes(tombstone: &Tombstone) -> usize {
+    tombstone.gone.scope.as_ref().map_or(0, |scope| scope.name.len() + scope.id.len())
+}
+
+/// How many numbers there are: all that [`Uuids`] can note.
+const NUMBERS: u64 = PlaceId::MAX as u64;
+
+/// The number of a key, which is never 0.
+fn number_of(key: u64) -> PlaceId {
+    PlaceId::try_from(key % NUMBERS).unwrap_or(0) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::job::State;
+
+    fn id(n: u8) -> JobId {
+        JobId::from_uuid(uuid::Uuid::from_u128(n.into()))
+    }
+
+    fn tombstone(n: u8, until: i64) -> Tombstone {
+        let until = Timestamp::from_micros(until).unwrap();
+        let gone = Gone {
+            uuid: id(n),
+            scope: None,
+            state: State::Success,
+            code: 0,
+            end_time: until,
+            gone_time: until,
+            was_deleted: false,
+        };
+        Tombstone { gone: Arc::new(gone), until, revision: Revision::default() }
+    }
+
+    proptest! {
+        /// Keys so far apart that several have one number.
+        #[test]
+        fn tombstones_agree_with_a_map(
+            steps in proptest::collection::vec((0..20_u8, 0..3_u64, any::<bool>()), 1..200),
+        ) {
+            let mut tombstones = Tombstones::default();
+            let mut model: HashMap<u8, (u64, i64)> = HashMap::new();
+            let mut key = 1;
+            for ((n, leap, is_put), until) in steps.into_iter().zip(0..) {
+                key += 1 + leap * (NUMBERS - 1);
+                if is_put {
+                    tombstones.put(key, tombstone(n, until));
+                    model.insert(n, (key, until));
+                } else {
+                    tombstones.remove(id(n));
+                    model.remove(&n);
+                }
+            }
+            prop_assert_eq!(tombstones.len(), model.len());
+            for n in 0..20 {
+                let expected = model.get(&n).map(|(key, _)| *key);
+                prop_assert_eq!(tombstones.record(id(n)).map(|(key, _)| key), expected);
+            }
+            let mut expected: Vec<_> =
+                model.iter().map(|(n, (key, until))| (*until, *key, id(*n))).collect();
+            expected.sort_unstable();
+            let due = tombstones.due(Timestamp::MAX, 1_000);
+            let expected = expected.into_iter().map(|(_, key, id)| (key, id));
+            prop_assert_eq!(due.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+            prop_assert_eq!(tombstones.after((Revision::default(), id(0))).count(),
+                model.keys().filter(|n| **n > 0).count());
+        }
     }
 }

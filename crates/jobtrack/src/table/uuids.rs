@@ -7,8 +7,9 @@
 // Slots are found modulo their number, shards by as many bits as there are.
 #![allow(clippy::indexing_slicing)]
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use super::hash::FastState;
 use crate::job::JobId;
 
 /// The number of a place; never 0.
@@ -19,8 +20,7 @@ const SHARD_BITS: u32 = 10;
 /// A hash table from uuid to place.
 #[derive(Debug)]
 pub(crate) struct Uuids {
-    /// Seeded anew for each table, so that nobody can choose uuids that collide.
-    hasher: RandomState,
+    hasher: FastState,
     shards: Box<[Shard]>,
 }
 
@@ -35,7 +35,7 @@ struct Shard {
 impl Default for Uuids {
     fn default() -> Self {
         let shards = vec![Shard::default(); 1 << SHARD_BITS].into();
-        Uuids { hasher: RandomState::new(), shards }
+        Uuids { hasher: FastState::default(), shards }
     }
 }
 

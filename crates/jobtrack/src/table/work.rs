@@ -6,7 +6,7 @@ use super::column::count;
 use super::part::{Alive, Part};
 use super::places::Moved;
 use super::rows::{Row, Rows};
-use super::segment::{Merge, Segment};
+use super::segment::{Building, Merge, Segment};
 use super::uuids::PlaceId;
 use super::{Shape, Table};
 use crate::job::JobId;
@@ -15,15 +15,21 @@ use crate::job::JobId;
 const SIZES: usize = 3;
 
 /// How far work may fall behind before whoever changes the table has to do it: heads that wait, and
-/// segments of one size as a multiple of what is merged.
-const HEADS_BEHIND: usize = 4;
+/// segments of one size as a multiple of what is merged. Heads that wait together are sealed together,
+/// which spares merging what would have come of each.
+const HEADS_BEHIND: usize = 8;
 const SIZES_BEHIND: usize = 2;
 
-/// A head that is being sealed, or segments that are being merged. It holds what it reads, so the
+/// With so many times as many heads waiting, sealing does not keep pace.
+const HEADS_FAR_BEHIND: usize = 2;
+
+/// Heads that are being sealed, or segments that are being merged. It holds what it reads, so the
 /// table may change meanwhile.
 #[derive(Debug)]
 pub(crate) struct Work {
     from: From,
+    /// The rows that have ended, and those that have not, each on their way to become a segment.
+    seal: Option<Vec<(Vec<Row>, Building)>>,
     merge: Option<Merge>,
     /// What it has come to.
     made: Vec<Part>,
@@ -31,7 +37,7 @@ pub(crate) struct Work {
 
 #[derive(Debug)]
 enum From {
-    Head(PlaceId, Arc<Rows>),
+    Heads(Vec<(PlaceId, Arc<Rows>)>),
     /// With the rows that lived when the work began.
     Parts(Vec<(PlaceId, Arc<Segment>, Arc<Alive>)>),
     /// Every row of these is dead.
@@ -42,14 +48,35 @@ enum From {
 #[derive(Debug, Default)]
 pub(crate) struct Retired {
     _parts: Vec<Part>,
-    _rows: Option<Arc<Rows>>,
+    _rows: Vec<Arc<Rows>>,
 }
 
 impl Work {
+    /// How many rows it is about: the more, the longer does a step take.
+    pub(crate) fn rows(&self) -> usize {
+        match &self.from {
+            From::Heads(heads) => heads.iter().map(|(_, rows)| rows.len()).sum(),
+            From::Parts(parts) => parts.iter().map(|(_, segment, _)| segment.len()).sum(),
+            From::Dead(_) => 0,
+        }
+    }
+
     /// Does a bounded part of it, some milliseconds at most, and says whether it is done.
     pub(crate) fn step(&mut self) -> bool {
         match (&self.from, &mut self.merge) {
-            (From::Head(_, rows), _) if self.made.is_empty() => self.made = seal(rows),
+            (From::Heads(heads), _) => {
+                let Some(building) = &mut self.seal else {
+                    self.seal = (self.made.is_empty()).then(|| begin_seal(heads));
+                    return self.seal.is_none();
+                };
+                if building.iter_mut().any(|(rows, building)| !building.step(rows)) {
+                    return false;
+                }
+                let built = self.seal.take().into_iter().flatten();
+                let part =
+                    |(rows, building): (Vec<Row>, Building)| Part::of(building.finish(&rows));
+                self.made = built.map(part).collect();
+            }
             (From::Parts(_), Some(merge)) => {
                 if !merge.step() {
                     return false;
@@ -63,23 +90,38 @@ impl Work {
     }
 }
 
-/// The rows that have ended as a segment, and those that have not as another.
-fn seal(rows: &Rows) -> Vec<Part> {
-    let (ended, live): (Vec<Row>, Vec<Row>) =
-        rows.after(None).cloned().partition(|row| row.job.state().is_terminal());
+/// The rows that have ended, to become a segment, and those that have not, to become another.
+fn begin_seal(heads: &[(PlaceId, Arc<Rows>)]) -> Vec<(Vec<Row>, Building)> {
+    let all = heads.iter().flat_map(|(_, rows)| rows.after(None)).cloned();
+    let (ended, live): (Vec<Row>, Vec<Row>) = all.partition(|row| row.job.state().is_terminal());
     let segments = [ended, live].into_iter().filter(|rows| !rows.is_empty());
-    segments.map(|rows| Part::of(Segment::build(&rows))).collect()
+    let begun = segments.map(|mut rows| {
+        // Each head is sorted already, which this kind of sort makes use of.
+        rows.sort_by_key(|row| row.job.uuid);
+        let building = Building::new(&rows);
+        (rows, building)
+    });
+    begun.collect()
 }
 
 impl Table {
-    /// The sealing of the head that waits longest, if one does: to be carried out in
-    /// [steps](Work::step) beside the table and then [published](Table::publish). One sealing and
-    /// one merge may be under way at a time.
+    /// The sealing of the heads that wait, if any do: to be carried out in [steps](Work::step) beside
+    /// the table and then [published](Table::publish). One sealing and one merge may be under way at a
+    /// time.
     pub(crate) fn next_seal(&self) -> Option<Work> {
         // The last head still takes what changes.
-        let [head, _, ..] = self.heads.as_slice() else { return None };
-        let from = From::Head(head.id, Arc::clone(&head.rows));
-        Some(Work { from, merge: None, made: Vec::new() })
+        let (_, waiting) = self.heads.split_last()?;
+        let mut rows = 0;
+        let fitting = waiting.iter().take_while(|head| {
+            rows += head.rows.len();
+            rows <= self.shape.segment_rows
+        });
+        // One that is as large as a segment is sealed all the same.
+        let count = fitting.count().max(1);
+        let heads = waiting.iter().take(count).map(|head| (head.id, Arc::clone(&head.rows)));
+        let heads: Vec<_> = heads.collect();
+        let from = From::Heads(heads);
+        (!waiting.is_empty()).then_some(Work { from, seal: None, merge: None, made: Vec::new() })
     }
 
     /// The next merge, or other tidying among the segments, if any is due.
@@ -87,7 +129,12 @@ impl Table {
         let dead: Vec<PlaceId> =
             self.parts.iter().filter(|part| part.living() == 0).map(|part| part.id).collect();
         if !dead.is_empty() {
-            return Some(Work { from: From::Dead(dead), merge: None, made: Vec::new() });
+            return Some(Work {
+                from: From::Dead(dead),
+                seal: None,
+                merge: None,
+                made: Vec::new(),
+            });
         }
         for ended in [true, false] {
             for size in 0..SIZES - 1 {
@@ -117,9 +164,14 @@ impl Table {
         }
     }
 
-    /// Whether so many heads wait that changes must wait for one to be sealed.
+    /// Whether so many heads wait that each change must do a part of their sealing.
     pub(crate) fn seals_behind(&self) -> bool {
         self.heads.len() > HEADS_BEHIND
+    }
+
+    /// Whether so many heads wait that changes must wait until all of them are sealed.
+    pub(crate) fn seals_far_behind(&self) -> bool {
+        self.heads.len() > HEADS_BEHIND * HEADS_FAR_BEHIND
     }
 
     /// Whether so many segments wait that each change must do a part of a merge.
@@ -158,7 +210,7 @@ impl Table {
         let from = From::Parts(taken.iter().map(of).collect());
         let living = |part: &&Part| (Arc::clone(&part.segment), part.living_from(0).collect());
         let merge = Some(Merge::new(taken.iter().map(living).collect()));
-        Some(Work { from, merge, made: Vec::new() })
+        Some(Work { from, seal: None, merge, made: Vec::new() })
     }
 
     /// Which of the sizes it has. Those above half of what a segment may have are of the last one,
@@ -179,13 +231,19 @@ impl Table {
         let Work { from, made, .. } = work;
         match from {
             From::Dead(places) => retired._parts = self.retire(&places, Moved::Gone),
-            From::Head(head, rows) => {
-                let Some(at) = self.heads.iter().position(|own| own.id == head) else {
-                    return retired;
-                };
-                let now = self.heads.remove(at).rows;
-                let died = rows.after(None).map(|row| row.job.uuid);
-                let died: Vec<JobId> = died.filter(|id| now.get(*id).is_none()).collect();
+            From::Heads(heads) => {
+                let mut died: Vec<JobId> = Vec::new();
+                for (head, rows) in &heads {
+                    let Some(at) = self.heads.iter().position(|own| own.id == *head) else {
+                        continue;
+                    };
+                    let now = self.heads.remove(at).rows;
+                    if !Arc::ptr_eq(&now, rows) {
+                        let before = rows.after(None).map(|row| row.job.uuid);
+                        died.extend(before.filter(|id| now.get(*id).is_none()));
+                    }
+                    retired._rows.push(now);
+                }
                 let made: Vec<PlaceId> =
                     made.into_iter().map(|part| self.add_part(part, &died)).collect();
                 let moved = match made.as_slice() {
@@ -193,9 +251,8 @@ impl Table {
                     [one] => Moved::To(*one),
                     _ => Moved::Gone,
                 };
-                self.places.set(head, moved);
+                heads.iter().for_each(|(head, _)| self.places.set(*head, moved));
                 self.renumber();
-                retired._rows = Some(now);
             }
             From::Parts(parts) => {
                 let mut died: Vec<JobId> = Vec::new();

@@ -8,7 +8,6 @@ mod retention;
 mod upkeep;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -25,14 +24,15 @@ use crate::command::{Change, Command, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Gone, Job, JobId, LogKind, Revision};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
+use crate::limits::COMMIT_COMMANDS;
 use crate::store::{
     Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Stay,
     Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
     encode_tombstone,
 };
-use crate::table::{IdempotencyKey, Row, Table};
+use crate::table::{DueJob, FastMap, IdempotencyKey, Part, PlaceId, Row, RowId, Segment, Table};
 use crate::timestamp::Timestamp;
-use crate::watch::{After, Transition};
+use crate::watch::{After, Before, Transition};
 
 /// One part in so many of the memory is kept for jobs that are there already.
 const MEMORY_RESERVE: usize = 8;
@@ -73,6 +73,8 @@ struct Touched {
     stay: Option<Stay>,
     /// Its place among those made; None if it is gone.
     now: Option<usize>,
+    /// The head that it is swept from, or the segment and row.
+    row: Option<(PlaceId, Option<RowId>)>,
 }
 
 /// Where a job's record stands, and what stood there before.
@@ -94,11 +96,13 @@ struct Step {
 enum Version {
     Stored(Arc<Job>),
     Made(usize),
+    /// Of a job that was swept: a job is made of its row only if somebody asks.
+    Row(Arc<Segment>, RowId),
 }
 
 enum Next {
     Made(usize),
-    Gone(Box<Gone>),
+    Gone(Arc<Gone>),
 }
 
 enum Decided {
@@ -131,9 +135,9 @@ pub(super) struct Prepared {
 pub(super) struct Plan {
     pub(super) keys: NextKeys,
     /// What the group has made of each job it touched.
-    touched: HashMap<JobId, Touched>,
+    touched: FastMap<JobId, Touched>,
     /// Every job that the group made, in turn; a later one of the same job replaces the earlier.
-    made: Vec<Job>,
+    made: Vec<Arc<Job>>,
     /// What the group did, in turn, for those who watch.
     steps: Vec<Step>,
     /// The same for the logs of its jobs, but for what is not worth an entry.
@@ -143,7 +147,7 @@ pub(super) struct Plan {
     lost_one: bool,
     forgotten_tombstones: Vec<(u64, JobId)>,
     /// The keys that jobs of this group have, or (None) had.
-    keys_taken: HashMap<IdempotencyKey, Option<JobId>>,
+    keys_taken: FastMap<IdempotencyKey, Option<JobId>>,
     decided: Vec<(Arc<Slot>, Decided)>,
     /// The latest expiry among the jobs swept.
     pub(super) swept_until: Option<Timestamp>,
@@ -155,9 +159,9 @@ pub(super) struct Plan {
     /// Parents whose children were looked at, up to which one; None is all of them.
     pub(super) looked_at: Vec<(JobId, Option<JobId>)>,
     /// The latest report of progress that each job was found with.
-    overlaid: RefCell<HashMap<JobId, u64>>,
+    overlaid: RefCell<FastMap<JobId, u64>>,
     /// How many children a job has by now, of parents of what the group touched.
-    children: HashMap<JobId, Children>,
+    children: FastMap<JobId, Children>,
 }
 
 impl<'a> Group<'a> {
@@ -172,14 +176,14 @@ impl<'a> Group<'a> {
     ) -> Self {
         let plan = Plan {
             keys,
-            touched: HashMap::new(),
+            touched: FastMap::default(),
             made: Vec::new(),
             steps: Vec::new(),
             notes: Vec::new(),
             buried: Vec::new(),
             lost_one: false,
             forgotten_tombstones: Vec::new(),
-            keys_taken: HashMap::new(),
+            keys_taken: FastMap::default(),
             decided: Vec::new(),
             swept_until: None,
             swept: 0,
@@ -187,7 +191,7 @@ impl<'a> Group<'a> {
             followed: 0,
             looked_at: Vec::new(),
             overlaid: RefCell::default(),
-            children: HashMap::new(),
+            children: FastMap::default(),
         };
         Group {
             table: &view.table,
@@ -215,13 +219,28 @@ impl<'a> Group<'a> {
         // Mostly nothing is, and that is quickly found out.
         let has_due = table.has_due(self.now.engine);
         let expired = has_due.then(|| table.due(self.now.engine)).into_iter().flatten();
+        if has_due {
+            self.plan.touched.reserve(budget.min(COMMIT_COMMANDS));
+        }
         // A parent stays until its children have followed its end.
-        let is_free = |row: &Row| !table.sides.families.is_unsettled(row.job.uuid);
-        for row in expired.filter(is_free).take(budget) {
-            self.plan.swept_until = self.plan.swept_until.max(row.job.expire_time());
+        let is_free = |due: &DueJob<'_>| !table.sides.families.is_unsettled(due.id());
+        for due in expired.filter(is_free).take(budget) {
+            self.plan.swept_until = self.plan.swept_until.max(due.expire_time());
             self.plan.swept += 1;
-            let job = Arc::clone(&row.job);
-            self.bury(&job, Place::of(row), false);
+            match due {
+                DueJob::Part(part, row) if table.is_plain(part, row) => self.bury_row(part, row),
+                DueJob::Head(head, row) => {
+                    self.bury(&row.job, Place::of(row.clone()), false);
+                    if let Some(touched) = self.plan.touched.get_mut(&row.job.uuid) {
+                        touched.row = Some((head, None));
+                    }
+                }
+                DueJob::Part(part, row) => {
+                    let row = table.part_row(part, row);
+                    let job = Arc::clone(&row.job);
+                    self.bury(&job, Place::of(row), false);
+                }
+            }
         }
         for id in table.sides.timers.due(self.now.engine).take(budget) {
             if let Ok((job, place)) = self.find(id) {
@@ -436,8 +455,8 @@ impl<'a> Group<'a> {
                 Some(job) if job.is_expired(self.now.engine) => {
                     Err(expired(job, self.options, self.now.engine))
                 }
-                Some(job) => Ok((Arc::new(job.clone()), touched.place())),
-                None => Err(self.gone(id)),
+                Some(job) => Ok((Arc::clone(job), touched.place())),
+                None => Err(self.gone_by_now(id)),
             };
         }
         match self.table.row(id) {
@@ -458,14 +477,18 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Why there is no such job, if the group has taken it away.
+    fn gone_by_now(&self, id: JobId) -> Error {
+        let mut of_group = self.plan.buried.iter().map(|(_, tombstone)| tombstone).rev();
+        match of_group.find(|tombstone| tombstone.gone.uuid == id) {
+            Some(tombstone) => gone(&tombstone.gone),
+            None => self.gone(id),
+        }
+    }
+
     /// Why there is no such job.
     fn gone(&self, id: JobId) -> Error {
-        let of_group = self.plan.buried.iter().map(|(_, tombstone)| tombstone);
-        let tombstone = of_group
-            .rev()
-            .find(|tombstone| tombstone.gone.uuid == id)
-            .or_else(|| self.table.tombstones.get(id, self.now.engine));
-        match tombstone {
+        match self.table.tombstones.get(id, self.now.engine) {
             Some(tombstone) => gone(&tombstone.gone),
             None => not_found(id),
         }
@@ -528,11 +551,13 @@ impl<'a> Group<'a> {
         self.take_key(had_key, IdempotencyKey::of(&job), id);
         let made = self.plan.made.len();
         self.plan.steps.push(Step { before, after: Next::Made(made) });
+        let job = Arc::new(job);
         if !self.shortlists.is_empty() {
-            self.shortlists.changed(id, Some(&Arc::new(job.clone())));
+            self.shortlists.changed(id, Some(&job));
         }
         self.plan.made.push(job);
-        self.plan.touched.insert(id, Touched { key, stored, claims, stay, now: Some(made) });
+        let touched = Touched { key, stored, claims, stay, now: Some(made), row: None };
+        self.plan.touched.insert(id, touched);
         Decided::Made(made)
     }
 
@@ -547,14 +572,17 @@ impl<'a> Group<'a> {
     fn known<'v>(&'v self, version: &'v Version) -> Option<&'v Job> {
         match version {
             Version::Stored(job) => Some(job),
-            Version::Made(index) => self.plan.made.get(*index),
+            Version::Made(index) => self.plan.made.get(*index).map(|job| &**job),
+            // What was swept is gone, and nothing is decided upon it any more.
+            Version::Row(..) => None,
         }
     }
 
     fn job_of(&self, version: &Version) -> Option<Arc<Job>> {
         match version {
             Version::Stored(job) => Some(Arc::clone(job)),
-            Version::Made(index) => self.plan.made.get(*index).cloned().map(Arc::new),
+            Version::Made(index) => self.plan.made.get(*index).cloned(),
+            Version::Row(segment, row) => Some(Arc::new(segment.job(*row))),
         }
     }
 
@@ -566,9 +594,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn expired_version(&self, version: &Version) -> Option<Box<Gone>> {
+    fn expired_version(&self, version: &Version) -> Option<Arc<Gone>> {
         let job = self.known(version)?;
-        job.is_expired(self.now.engine).then(|| Box::new(Gone::expired(job)))
+        job.is_expired(self.now.engine).then(|| Arc::new(Gone::expired(job)))
     }
 
     fn bury(&mut self, job: &Job, place: Place, was_deleted: bool) {
@@ -580,18 +608,35 @@ impl<'a> Group<'a> {
         let Place { key, stored, before } = place;
         self.take_key(IdempotencyKey::of(job), None, id);
         self.count_child(job.parent, Some(job.state()), None);
-        self.plan.steps.push(Step { before, after: Next::Gone(Box::new(gone.clone())) });
+        self.lay(gone, before, Touched { key, stored, claims, stay, now: None, row: None });
+    }
+
+    /// Buries the expired job of a row that concerns nothing beside the rows, and makes no job of it.
+    fn bury_row(&mut self, part: &Part, row: RowId) {
+        let (key, stored) = part.segment.record(row);
+        let before = Some(Version::Row(Arc::clone(&part.segment), row));
+        let (stored, row_at) = (Some(stored), Some((part.id, Some(row))));
+        // Of a plain row there is neither; see `Table::is_plain`.
+        let (claims, stay) = (None, None);
+        let touched = Touched { key, stored, claims, stay, now: None, row: row_at };
+        self.lay(part.segment.gone(row), before, touched);
+    }
+
+    /// Leaves a tombstone, unless it would be of no use by now.
+    fn lay(&mut self, gone: Gone, before: Option<Version>, touched: Touched) {
+        let (engine, id, gone) = (self.now.engine, gone.uuid, Arc::new(gone));
+        self.plan.steps.push(Step { before, after: Next::Gone(Arc::clone(&gone)) });
         self.shortlists.changed(id, None);
         // The number is the store's to give.
         let revision = Revision { epoch: self.epoch, number: 0 };
         let tombstone = Tombstone { until: self.options.tombstones.until(&gone), gone, revision };
         // A uuid that was free again may still have the record of its earlier tombstone.
-        if let Some((before, _)) = self.table.tombstones.record(job.uuid)
-            && !self.plan.forgotten_tombstones.contains(&(before, job.uuid))
+        if let Some((before, _)) = self.table.tombstones.record(id)
+            && !self.plan.forgotten_tombstones.contains(&(before, id))
         {
-            self.plan.forgotten_tombstones.push((before, job.uuid));
+            self.plan.forgotten_tombstones.push((before, id));
         }
-        self.plan.touched.insert(id, Touched { key, stored, claims, stay, now: None });
+        self.plan.touched.insert(id, touched);
         self.removed += 1;
         if tombstone.until > engine {
             self.plan.buried.push((self.plan.keys.tombstone, tombstone));
@@ -621,8 +666,8 @@ impl<'a> Group<'a> {
         for touched in self.plan.touched.values() {
             let key = touched.key.to_be_bytes().to_vec();
             let now = touched.now.and_then(|made| self.plan.made.get(made));
-            batch.writes.extend(touched.write_of_claims(now)?);
-            batch.writes.extend(touched.write_of_stay(now)?);
+            batch.writes.extend(touched.write_of_claims(now.map(|job| &**job))?);
+            batch.writes.extend(touched.write_of_stay(now.map(|job| &**job))?);
             let value = match now {
                 None if touched.stored.is_none() => continue, // Made and gone within the group.
                 None => None,
@@ -743,7 +788,7 @@ impl Plan {
     /// The job as the group has made it, if it has.
     fn job(&self, id: JobId) -> Option<Arc<Job>> {
         let made = self.touched.get(&id)?.now?;
-        self.made.get(made).cloned().map(Arc::new)
+        self.made.get(made).cloned()
     }
 
     /// Notes how far children were looked at, before anything else that the group did: what has
@@ -762,21 +807,17 @@ impl Plan {
     pub(super) fn publish(self, table: &mut Table, number: u64, overlay: &Overlay) -> Published {
         let revision = Revision { epoch: table.revision.epoch, number };
         self.note_looked_at(table);
-        let made: Vec<Arc<Job>> = self
-            .made
-            .into_iter()
-            .map(|mut job| {
-                job.revision = revision;
-                Arc::new(job)
-            })
-            .collect();
+        let mut made = self.made;
+        // Hardly anybody else has it yet, so hardly any is copied for that.
+        made.iter_mut().for_each(|job| Arc::make_mut(job).revision = revision);
         // Also of jobs that were deleted in the same commit: who waits for the end hears of it.
         let ended = made.iter().filter(|job| job.state().is_terminal()).cloned().collect();
         let overlaid = self.overlaid.into_inner();
         // What goes does so first: its key may be another's by now.
-        let mut all: Vec<_> = self.touched.into_iter().collect();
-        all.sort_unstable_by_key(|(_, touched)| touched.now.is_some());
-        for (id, touched) in all {
+        let gone = self.touched.iter().filter(|(_, touched)| touched.now.is_none());
+        let still_there = self.touched.iter().filter(|(_, touched)| touched.now.is_some());
+        for (id, touched) in gone.chain(still_there) {
+            let id = *id;
             match touched.now.and_then(|index| made.get(index)) {
                 Some(job) if !job.state().is_terminal() => {
                     if let Some(number) = overlaid.get(&id) {
@@ -790,9 +831,11 @@ impl Plan {
                     let job = Arc::clone(job);
                     table.put(Row { job, key: touched.key, stored: number });
                 }
-                None => {
-                    table.remove(id);
-                }
+                None => match touched.row {
+                    Some((head, None)) => table.remove_from_head(id, head),
+                    Some((part, Some(row))) => table.remove_row(id, part, row),
+                    None => _ = table.remove(id),
+                },
             }
         }
         // A child that comes to a parent which has ended meanwhile, or before, has yet to follow it.
@@ -846,8 +889,9 @@ impl Step {
     /// None.
     fn transition(self, made: &[Arc<Job>]) -> Option<Transition> {
         let before = match self.before {
-            Some(Version::Made(index)) => Some(Arc::clone(made.get(index)?)),
-            Some(Version::Stored(job)) => Some(job),
+            Some(Version::Made(index)) => Some(Before::Job(Arc::clone(made.get(index)?))),
+            Some(Version::Stored(job)) => Some(Before::Job(job)),
+            Some(Version::Row(segment, row)) => Some(Before::Row(segment, row)),
             None => None,
         };
         let after = match self.after {

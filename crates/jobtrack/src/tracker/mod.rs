@@ -644,8 +644,8 @@ impl Tracker {
         self.0.read(Table::counts)
     }
 
-    /// How much memory the jobs take, orders and search included; not what is kept for those who
-    /// watch, nor tombstones. Exact but for some hundred jobs that changed last.
+    /// How much memory the jobs take, orders, search and tombstones included; not what is kept for those
+    /// who watch. Exact but for tombstones and some thousand jobs that changed last.
     ///
     /// ```
     /// use jobtrack::{MemoryStore, NewJob, Options, Tracker};
@@ -735,7 +735,10 @@ impl Tracker {
     pub fn maintain(&self, budget: usize) -> Result<Maintained> {
         self.0.flush_if_due();
         let mut maintained = self.0.sweep(budget)?;
-        maintained.more |= self.0.tidy();
+        // What is due as well would be sealed only to go.
+        if !maintained.more || maintained.expired == 0 || self.0.is_untidy() {
+            maintained.more |= self.0.tidy();
+        }
         Ok(maintained)
     }
 

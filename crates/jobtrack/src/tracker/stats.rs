@@ -117,7 +117,7 @@ impl Inner {
         let now = self.time.now();
         let counts = table.counts(now);
         let due = (table.len() as u64).saturating_sub(counts.total());
-        let first_due = table.due(now).next().and_then(|row| row.job.expire_time());
+        let first_due = table.due(now).next().and_then(|due| due.expire_time());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
         Stats {

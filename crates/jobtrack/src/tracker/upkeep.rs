@@ -14,26 +14,30 @@ const TIGHT: usize = 4;
 /// How many steps of merges each commit does then.
 const TIGHT_STEPS: usize = 16;
 
-/// What is under way among the segments.
+/// How many rows of a column each commit builds, while heads wait to be sealed: some milliseconds of
+/// few commits rather than a little of many.
+const SEAL_CELLS: usize = 65_536;
+
+/// What is under way among the heads and segments.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
-    sealing: Mutex<()>,
+    sealing: Mutex<Option<Work>>,
     merging: Mutex<Option<Work>>,
 }
 
 impl Inner {
     /// A bounded share of what has fallen behind, for each commit.
     pub(super) fn tidy_a_share(&self) {
-        let (seals, merges, is_tight) = {
+        let (seals, seals_far, merges, is_tight) = {
             let table = &self.view.read().table;
             let limit = self.options.limits.memory;
             let is_tight = table.bytes() > limit - limit / TIGHT;
-            (table.seals_behind(), table.merges_behind(), is_tight)
+            (table.seals_behind(), table.seals_far_behind(), table.merges_behind(), is_tight)
         };
-        // As many as one commit can have filled, so that they never pile up.
-        let mut seals = seals;
-        while seals && self.seal() {
-            seals = self.view.read().table.seals_behind();
+        if seals_far {
+            while self.view.read().table.seals_far_behind() && self.seal() {}
+        } else if let Some(mut sealing) = self.upkeep.sealing.try_lock() {
+            self.seal_a_share(&mut sealing, seals);
         }
         if merges && let Some(mut merging) = self.upkeep.merging.try_lock() {
             self.merge_a_step(&mut merging);
@@ -42,6 +46,12 @@ impl Inner {
         if is_tight && let Some(mut merging) = self.upkeep.merging.try_lock() {
             (0..TIGHT_STEPS).all(|_| self.merge_a_step(&mut merging));
         }
+    }
+
+    /// Whether so much has fallen behind that commits must do a share of it.
+    pub(super) fn is_untidy(&self) -> bool {
+        let table = &self.view.read().table;
+        table.seals_behind() || table.merges_behind()
     }
 
     /// Seals what waits, and carries out one merge. Returns whether more is to be done.
@@ -68,12 +78,26 @@ impl Inner {
         table.next_seal().is_some() || table.next_merge().is_some()
     }
 
-    /// Seals the head that waits longest, and says whether one did.
+    /// Seals the heads that wait, and says whether any did.
     fn seal(&self) -> bool {
-        let _one_at_a_time = self.upkeep.sealing.lock();
-        let Some(work) = self.view.read().table.next_seal() else { return false };
+        let mut sealing = self.upkeep.sealing.lock();
+        let Some(work) = sealing.take().or_else(|| self.view.read().table.next_seal()) else {
+            return false;
+        };
         self.finish(work);
         true
+    }
+
+    /// Goes on with the sealing that is under way; begins one only if told so.
+    fn seal_a_share(&self, sealing: &mut Option<Work>, begins: bool) {
+        if sealing.is_none() && begins {
+            *sealing = self.view.read().table.next_seal();
+        }
+        let Some(work) = sealing else { return };
+        let steps = 1 + SEAL_CELLS / work.rows().max(1);
+        if (0..steps).any(|_| work.step()) {
+            sealing.take().into_iter().for_each(|work| self.finish(work));
+        }
     }
 
     /// Does a part of a merge, and says whether there was one to do.

@@ -13,7 +13,7 @@ use crate::job::{Gone, Job, JobId, Revision};
 use crate::query::Expr;
 use crate::table::Tombstones;
 use crate::timestamp::Timestamp;
-use crate::watch::{After, Commit, Event, EventKind, Next, Position, Transition};
+use crate::watch::{After, Before, Commit, Event, EventKind, Next, Position, Transition};
 
 /// Commits that one poll looks through before it lets others have the thread.
 const COMMITS_A_POLL: usize = 64;
@@ -355,7 +355,7 @@ impl Watch {
         let tombstone = view.table.tombstones.get(job.uuid, now);
         let gone = tombstone.map(|tombstone| &tombstone.gone);
         let gone = gone.filter(|gone| job.end_time() == Some(gone.end_time));
-        Some(gone.cloned().unwrap_or_else(|| Gone::expired(job)))
+        Some(gone.map_or_else(|| Gone::expired(job), |gone| Gone::clone(gone)))
     }
 }
 
@@ -378,7 +378,10 @@ impl Drop for Watch {
 
 /// What the transition is to those who see only what matches.
 fn seen_through(filter: &Expr, transition: &Transition) -> Option<EventKind> {
-    let matched = transition.before.as_ref().is_some_and(|job| filter.matches(job));
+    let matched = transition.before.as_ref().is_some_and(|before| match before {
+        Before::Job(job) => filter.matches(job),
+        row => filter.matches(&row.job()),
+    });
     match &transition.after {
         After::Gone(gone) => matched.then(|| EventKind::Gone(Gone::clone(gone))),
         After::Job(job) => {
@@ -403,7 +406,7 @@ fn gone_after(
 ) -> (Vec<Found<Gone>>, Option<(Revision, JobId)>) {
     let next = tombstones.after(place).take(most);
     let found: Vec<Found<Gone>> = next
-        .map(|tombstone| ((tombstone.revision, tombstone.gone.uuid), tombstone.gone.clone()))
+        .map(|tombstone| ((tombstone.revision, tombstone.gone.uuid), Gone::clone(&tombstone.gone)))
         .collect();
     let end = if found.len() < most { None } else { found.last().map(|last| last.0) };
     (found, end)

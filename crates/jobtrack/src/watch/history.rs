@@ -10,19 +10,38 @@ use parking_lot::{Condvar, Mutex};
 
 use super::HistoryOptions;
 use crate::job::{Gone, Job, Revision};
+use crate::table::{RowId, Segment, job_bytes};
 use crate::timestamp::Timestamp;
 
 /// One job before and after a command, or at its end.
 #[derive(Debug)]
 pub(crate) struct Transition {
-    pub(crate) before: Option<Arc<Job>>,
+    pub(crate) before: Option<Before>,
     pub(crate) after: After,
+}
+
+/// A job as it was. One that has expired is mostly a row, of which a job is made only for those who
+/// look.
+#[derive(Debug)]
+pub(crate) enum Before {
+    Job(Arc<Job>),
+    Row(Arc<Segment>, RowId),
+}
+
+impl Before {
+    /// The job.
+    pub(crate) fn job(&self) -> Arc<Job> {
+        match self {
+            Before::Job(job) => Arc::clone(job),
+            Before::Row(segment, row) => Arc::new(segment.job(*row)),
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(crate) enum After {
     Job(Arc<Job>),
-    Gone(Box<Gone>),
+    Gone(Arc<Gone>),
 }
 
 /// All transitions of one commit, in turn.
@@ -204,32 +223,26 @@ impl State {
 }
 
 impl Transition {
-    /// What it keeps in memory: the job before, which nothing else holds any more. The job after
-    /// is held by the table, or is the one before of a later transition.
+    /// What it keeps in memory. The job before is the one after of an earlier transition, if that is
+    /// still kept; the job after, or what is left of it, soon stands nowhere else, since the table
+    /// makes it a row and tombstones go.
     fn bytes(&self) -> usize {
-        let gone = match &self.after {
-            After::Job(_) => 0,
+        let after = match &self.after {
+            After::Job(job) => job_bytes(job),
             After::Gone(gone) => size_of::<Gone>() + scope_bytes(gone.scope.as_ref()),
         };
-        size_of::<Transition>() + gone + self.before.as_deref().map_or(0, job_bytes)
+        let before = match &self.before {
+            Some(Before::Row(..)) => ROW_BYTES,
+            _ => 0,
+        };
+        size_of::<Transition>() + after + before
     }
 }
 
-fn job_bytes(job: &Job) -> usize {
-    let texts = [&job.description, &job.message, &job.kind, &job.node];
-    let labels = job.labels.iter();
-    let arguments = match &job.phase {
-        crate::job::Phase::Failure { detail, .. } => detail.arguments.as_slice(),
-        _ => &[],
-    };
-    size_of::<Job>()
-        + texts.iter().map(|text| text.len()).sum::<usize>()
-        + labels
-            .map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>())
-            .sum::<usize>()
-        + arguments.iter().map(|a| a.code.len() + a.message.len()).sum::<usize>()
-        + scope_bytes(job.scope.as_ref())
-}
+/// What a row stands for that is kept with its segment. Segments are merged, and one that the table
+/// has let go stays here; but as each row is merged a few times in its life, what is kept that way is
+/// a few rows for each change.
+const ROW_BYTES: usize = 512;
 
 fn scope_bytes(scope: Option<&crate::job::Scope>) -> usize {
     scope.map_or(0, |scope| scope.name.len() + scope.id.len())
@@ -255,7 +268,8 @@ mod tests {
     }
 
     fn transitions(count: usize, message: &str) -> Vec<Transition> {
-        let one = || Transition { before: Some(job(message)), after: After::Job(job("")) };
+        let one =
+            || Transition { before: Some(Before::Job(job(""))), after: After::Job(job(message)) };
         (0..count).map(|_| one()).collect()
     }
 

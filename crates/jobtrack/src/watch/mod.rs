@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use epochs::Epochs;
-pub(crate) use history::{After, Commit, History, Next, Transition};
+pub(crate) use history::{After, Before, Commit, History, Next, Transition};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::job::{Gone, Job, JobId, Revision};
@@ -29,7 +29,7 @@ use crate::job::{Gone, Job, JobId, Revision};
 pub struct HistoryOptions {
     /// Transitions: 100,000.
     pub changes: usize,
-    /// Bytes, most of them of jobs as they stood before: 64 MiB.
+    /// Bytes, most of them of jobs as they stood in between: 16 MiB.
     pub bytes: usize,
     /// How old, in engine time: ten minutes.
     pub age: Duration,
@@ -42,7 +42,7 @@ impl Default for HistoryOptions {
     fn default() -> Self {
         HistoryOptions {
             changes: 100_000,
-            bytes: 64 * 1024 * 1024,
+            bytes: 16 * 1024 * 1024,
             age: Duration::from_secs(10 * 60),
             catch_up: 1_024,
         }
