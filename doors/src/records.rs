@@ -74,6 +74,14 @@ fn shown(tracker: &Tracker) -> Vec<Arc<Job>> {
         // Whatever is shown keeps the invariants of a job, which reading it back checks.
         let again = Job::try_from(JobParts::from(&**job));
         assert_eq!(again.expect("a sound job"), **job);
+        // Logs are read only now, so one may be refused where its job is not.
+        match tracker.log(job.uuid) {
+            Ok(log) => assert!(log.entries.iter().all(|it| it.revision <= tracker.revision())),
+            Err(error) => {
+                let kinds = [ErrorKind::StoreDamaged, ErrorKind::StoreTooNew];
+                assert!(kinds.contains(&error.kind()), "{error:?}");
+            }
+        }
     }
     jobs
 }
@@ -93,8 +101,8 @@ fn sound() -> &'static Vec<Record> {
         tracker.delete(gone).expect("deleted");
         tracker.close().expect("closed");
         let mut records = Vec::new();
-        let visited = store.load(&mut |space, key, record| {
-            records.push((space, key.to_vec(), record.value));
+        let visited = store.scan(&mut |space, key, record| {
+            records.push((space, key.to_vec(), record?.value));
             Ok(())
         });
         visited.expect("a store in memory");

@@ -3,6 +3,7 @@
 // This is a program for people at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bulk;
 mod claim;
 mod client;
 mod config;
@@ -100,6 +101,7 @@ enum Task {
     Hold(keep::HoldArguments),
     Unhold(keep::UnholdArguments),
     Delete(keep::DeleteArguments),
+    Bulk(bulk::Arguments),
     Exec(exec::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
@@ -150,6 +152,7 @@ fn run(parsed: &Parsed) -> Result<Exit, Failed> {
         Task::Hold(arguments) => keep::hold(arguments),
         Task::Unhold(arguments) => keep::unhold(arguments),
         Task::Delete(arguments) => keep::delete(arguments),
+        Task::Bulk(arguments) => bulk::bulk(arguments),
         Task::Exec(arguments) => exec::exec(arguments),
         Task::Import(arguments) => import::import(arguments),
         Task::Export(arguments) => export::export(arguments),

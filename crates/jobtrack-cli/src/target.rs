@@ -141,6 +141,11 @@ impl Target {
         self.json(Method::Post, &format!("/v1/claim{query}"), Content::Json(body.to_string()))
     }
 
+    /// Does something to every job that matches; or, of a dry run, counts them.
+    pub(crate) fn bulk(&self, body: &Value) -> Result<Record, Failed> {
+        self.json(Method::Post, "/v1/bulk", Content::Json(body.to_string()))
+    }
+
     /// Forgets a job that has ended.
     pub(crate) fn delete(&self, id: JobId) -> Result<Record, Failed> {
         self.json(Method::Delete, &path(id), Content::None)

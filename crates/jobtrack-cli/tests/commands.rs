@@ -682,8 +682,39 @@ fn a_log_tells_what_happened_to_a_job() {
         assert_eq!(log["entries"][2]["severity"], "warning", "JSON where it is piped");
         assert_eq!(log["entries"][3]["to"], "failure");
         assert_eq!(place.run(&["log", &id, "-o", "ndjson"]).stdout.lines().count(), 4);
-        let refused = place.refused(2, &["report", &id, "m", "--severity", "fatal"]);
-        assert!(refused.contains("write one of info, warning, error"), "{refused}");
+        let refused = place.run(&["report", &id, "m", "--severity", "fatal"]);
+        assert!(refused.stderr.contains("write one of info, warning, error"), "{}", refused.stderr);
+    });
+}
+
+#[test]
+fn a_bulk_changes_all_that_match_and_says_what_refused() {
+    at_both(|place| {
+        for _ in 0..3 {
+            place.create(&["Backup", "--kind", "backup"]);
+        }
+        let kept = place.create(&["Restore", "--kind", "restore"]);
+        let dry = place.run(&["bulk", "cancel", "kind=backup", "--dry-run", "-o", "table"]);
+        assert_eq!(dry.stdout, "3 jobs match\n");
+        assert_eq!(place.json(&["bulk", "cancel", "kind=x", "--dry-run"])["num_records"], 0);
+
+        let set = ["--set", "tier=gold", "--remove", "draft"];
+        let told = place.json(&[&["bulk", "relabel"], &set[..], &["kind=backup|restore"]].concat());
+        assert_eq!(told["message"], "relabel: 4 of 4 jobs changed");
+        let canceled = place.json(&["bulk", "cancel", "kind=backup", "--reason", "no room"]);
+        assert_eq!(canceled["message"], "cancel: 3 of 3 jobs changed");
+        let extended = ["bulk", "extend", "--retention", "1d", "labels.tier=gold"];
+        assert_eq!(place.json(&extended)["message"], "extend: 4 of 4 jobs changed");
+        let deleted = place.run(&["bulk", "delete", "labels.tier=gold"]);
+        assert_eq!(deleted.status, 7, "{}{}", deleted.stdout, deleted.stderr);
+        assert!(
+            deleted.stdout.contains("delete: 3 of 4 jobs changed; 1 refused"),
+            "{}",
+            deleted.stdout
+        );
+        assert_eq!(place.json(&["get", &kept])["labels"]["tier"], "gold");
+        let all = place.refused(2, &["bulk", "delete"]);
+        assert!(all.contains("at least one filter"), "{all}");
     });
 }
 

@@ -21,6 +21,8 @@ use crate::body;
 use crate::errors::{Fault, HttpKind};
 use crate::server::Turn;
 
+/// Bulks that may be under way at a time.
+const BULKS: usize = 4;
 /// How often the log tells, at most, that requests are refused.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// The one path whose bodies have no end that could be waited for.
@@ -33,6 +35,7 @@ pub(crate) struct Admission {
     most_requests: usize,
     transfers: Arc<Semaphore>,
     most_transfers: usize,
+    bulks: Arc<Semaphore>,
     bytes: Semaphore,
     most_bytes: usize,
     refused: Mutex<Refused>,
@@ -62,6 +65,7 @@ impl Admission {
             most_requests,
             transfers: Arc::new(Semaphore::new(most_transfers)),
             most_transfers,
+            bulks: Arc::new(Semaphore::new(BULKS)),
             bytes: Semaphore::new(most_bytes),
             most_bytes,
             refused: Mutex::default(),
@@ -94,6 +98,12 @@ impl Admission {
             let most = self.most_transfers;
             self.too_many(&format!("{most} imports, exports and backups are in progress"))
         })
+    }
+
+    /// A place for an action on many jobs, each of which has a thread to itself as well.
+    pub(crate) fn bulk(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        let place = Arc::clone(&self.bulks).try_acquire_owned();
+        place.map_err(|_| self.too_many(&format!("{BULKS} bulks are under way")))
     }
 
     /// The request with all of its body in memory.

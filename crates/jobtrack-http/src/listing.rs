@@ -168,6 +168,11 @@ pub(crate) fn claim(params: &Params) -> Result<(Expr, Order), Fault> {
     Ok((filter, order(params, Names::Native)?))
 }
 
+/// The filter of a call that takes nothing else but a search.
+pub(crate) fn filter_and_search(params: &Params) -> Result<Expr, Fault> {
+    Ok(filter_but(params, Names::Native, &SEARCH)?.and(search(params, Names::Native)?))
+}
+
 /// What is searched for, if anything is.
 fn search(params: &Params, names: Names) -> Result<Expr, Fault> {
     let [text, fields] = SEARCH.map(|name| params.get(name));

@@ -200,3 +200,38 @@ async fn what_cannot_be_made_durable_is_not_counted() {
     assert!(body.get("num_records").is_none(), "{body}");
     assert_eq!(count(&tracker, "paused"), 3);
 }
+
+async fn post(router: &Router, body: &str) -> (u16, Option<String>, Value) {
+    let request = Request::post("/v1/bulk").body(Body::from(body.to_owned())).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let location = response.headers().get("location").map(|it| it.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, location, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn a_bulk_of_the_native_face_is_a_job_that_goes_on_by_itself() {
+    let (tracker, router) = running(600);
+    let body = r#"{"action": "cancel", "filter": "state=running&query=*&query_fields=uuid",
+        "reason": "maintenance"}"#;
+    let (status, _, counted) =
+        post(&router, &body.replace("\"reason\"", "\"dry_run\": true, \"reason\"")).await;
+    assert_eq!((status, &counted["num_records"]), (200, &Value::from(600)));
+    assert_eq!(count(&tracker, "running"), 600, "nothing has changed");
+
+    let (status, location, job) = post(&router, body).await;
+    assert_eq!((status, &job["kind"]), (202, &Value::from("jobtrack.bulk")), "{job}");
+    let id: JobId = job["uuid"].as_str().unwrap().parse().unwrap();
+    assert_eq!(location, Some(format!("/v1/jobs/{id}")));
+    let waiting = tokio::task::spawn_blocking({
+        let tracker = Arc::clone(&tracker);
+        move || tracker.wait(id, std::time::Duration::from_secs(60)).unwrap()
+    });
+    let ended = waiting.await.unwrap();
+    assert_eq!(
+        (ended.state(), &*ended.message),
+        (State::Success, "cancel: 600 of 600 jobs changed")
+    );
+    assert_eq!(count(&tracker, "failure"), 600);
+}

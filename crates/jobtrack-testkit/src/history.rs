@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{
-    Action, Allows, Applied, Claim, Clock, Command, Direction, Durability, Error, ErrorKind, Expr,
-    Extension, Failure, FamilyOptions, Field, HistoryOptions, Hold, Job, JobId, LeaseOptions,
-    LogEntry, LogOptions, Lost, MemoryStore, NewJob, Options, Order, Query, Renewal, Revision,
-    RollUp, State, Success, Timestamp, TombstoneOptions, Tracker, Update,
+    Action, Allows, Applied, BULK_KIND, BulkAction, BulkRequest, Claim, Clock, Command, Direction,
+    Durability, Error, ErrorKind, Expr, Extension, Failure, FamilyOptions, Field, HistoryOptions,
+    Hold, Job, JobId, LeaseOptions, LogEntry, LogOptions, Lost, MemoryStore, NewJob, Options,
+    Order, Query, Renewal, Revision, RollUp, State, Success, Timestamp, TombstoneOptions, Tracker,
+    Update,
 };
 
 use crate::follower::Follower;
@@ -122,9 +123,10 @@ impl<'m> Player<'m> {
 
     fn step(&mut self, what: u8, slot: u8, a: u8, b: u8) {
         self.has_lapsed = false;
-        let what = what % 24;
+        let what = what % 25;
         let changes = matches!(what, 0..=9 | 20..);
         match what {
+            24 => self.settle(),
             _ if changes => self.has_lapsed = self.model.lapse(self.tracker.now()),
             // A small budget would let but a part of it happen.
             14 if self.is_due() => self.settle(),
@@ -139,6 +141,7 @@ impl<'m> Player<'m> {
         match what {
             0..=2 => self.create(slot, a, b),
             20..=23 => self.claim(a, b),
+            24 => self.bulk(a, b),
             3..=8 => self.update(slot, a, b),
             9 => self.group(slot, a, b),
             10 | 11 => self.clock.advance(Duration::from_secs(u64::from(a))),
@@ -249,6 +252,45 @@ impl<'m> Player<'m> {
                     self.compare(slot, &Ok(()), &outcome, Durability::Synced);
                 }
             }
+        }
+    }
+
+    /// Something is done to all jobs of a kind, or in a state; in one step, as they are few.
+    fn bulk(&mut self, a: u8, b: u8) {
+        let (action, update) = match a % 4 {
+            0 => (BulkAction::Cancel, ModelUpdate::Request(Action::Cancel)),
+            1 => (BulkAction::Delete, ModelUpdate::Delete),
+            2 => {
+                let retention = Duration::from_secs(u64::from(b));
+                (BulkAction::Extend(Extension { retention }), ModelUpdate::Extend(retention))
+            }
+            _ => match relabel(b) {
+                (Update::Relabel(relabel), update) => (BulkAction::Relabel(relabel), update),
+                _ => return,
+            },
+        };
+        let kind = KINDS.get(usize::from(a / 4 % 4));
+        let filter = match kind {
+            Some((kind, _)) => Expr::is(Field::Kind, *kind),
+            None => Expr::is(Field::State, State::Running),
+        };
+        let filter = filter.unwrap_or_else(|error| panic!("{error}"));
+        let now = self.tracker.now();
+        let done = self.tracker.bulk(BulkRequest::new(filter, action)).and_then(|mut bulk| {
+            // Whatever was before it is synced by its beginning.
+            self.possible = vec![self.model.clone()];
+            self.model.bulk(&update, now, |job| match kind {
+                Some((_, lost)) => job.lost == *lost,
+                None => job.state == State::Running,
+            });
+            self.possible.push(self.model.clone());
+            while !bulk.step()?.has_ended {}
+            self.possible = vec![self.model.clone()];
+            self.tracker.run(Command::delete(bulk.job()))
+        });
+        if let Err(error) = &done {
+            assert!(is_of_store(error), "{error}");
+            self.must_be_dark(error);
         }
     }
 
@@ -471,6 +513,13 @@ impl<'m> Player<'m> {
         };
         assert!((least..=most).contains(&epochs), "{epochs} epochs, {stop:?}, {openings} openings");
         self.maintain_all();
+        // A bulk that was cut off is lost; it is no job of the model's.
+        let bulks = Expr::is(Field::Kind, BULK_KIND)
+            .and_then(|kind| self.tracker.query(&Query::matching(kind)).map(|page| page.jobs));
+        for bulk in bulks.unwrap_or_else(|error| panic!("{error}")) {
+            assert!(bulk.state().is_terminal(), "{bulk:?}");
+            self.tracker.delete(bulk.uuid).unwrap_or_else(|error| panic!("{error}"));
+        }
 
         let now = self.tracker.now();
         assert!(now >= self.clock.wall() && now >= self.hidden_until, "engine time is {now}");
@@ -530,6 +579,7 @@ impl<'m> Player<'m> {
             roll_up: roll_up(&found.kind),
             retained_from: found.retention.from,
             lost: KINDS.iter().find(|(kind, _)| *kind == found.kind).map_or(Lost::Fail, |it| it.1),
+            label: found.labels.get(LABEL).map(Into::into),
             log: self.log_of(&found),
         })
     }
@@ -710,13 +760,24 @@ fn new_job(slot: u8, a: u8, b: u8, now: Timestamp) -> (NewJob, ModelJob) {
         parent,
         roll_up: roll_up(kind),
         retained_from: None,
+        label: None,
         log: ModelLog::default(),
     };
     (new, job)
 }
 
+/// The label that jobs are given.
+const LABEL: &str = "tier";
+
+/// Another label, or none.
+fn relabel(b: u8) -> (Update, ModelUpdate) {
+    let label = (!b.is_multiple_of(3)).then(|| format!("{}", b % 3));
+    let update = Update::Relabel([(LABEL, label.as_deref())].into());
+    (update, ModelUpdate::Relabel(label))
+}
+
 /// How many sorts of changes there are.
-const CHANGES: u8 = 18;
+const CHANGES: u8 = 19;
 
 fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
     let (update, model) = match a % CHANGES {
@@ -751,6 +812,7 @@ fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
             (Update::Renew(Renewal { term }), ModelUpdate::Renew(term))
         }
         16 => (Update::Release, ModelUpdate::Release),
+        17 => relabel(b),
         _ => (Update::FreeKey, ModelUpdate::FreeKey),
     };
     (Command::update(id(slot), update), model)

@@ -49,6 +49,8 @@ pub struct ModelJob {
     pub roll_up: RollUp,
     /// From when on its stay counts.
     pub retained_from: Option<Timestamp>,
+    /// The one label that it may have.
+    pub label: Option<String>,
     /// What happened to it.
     pub log: ModelLog,
 }
@@ -127,6 +129,8 @@ pub enum ModelUpdate {
     Release,
     /// Its key is for another job from now on.
     FreeKey,
+    /// It has this label, or (None) none.
+    Relabel(Option<String>),
 }
 
 impl ModelUpdate {
@@ -146,6 +150,7 @@ impl ModelUpdate {
             ModelUpdate::Claim(..) => "claimed",
             ModelUpdate::Release => "released",
             ModelUpdate::FreeKey => "key_freed",
+            ModelUpdate::Relabel(_) => "relabeled",
             ModelUpdate::Delete | ModelUpdate::Renew(_) => return None,
         })
     }
@@ -158,6 +163,7 @@ impl ModelUpdate {
                 | ModelUpdate::Extend(_)
                 | ModelUpdate::Delete
                 | ModelUpdate::FreeKey
+                | ModelUpdate::Relabel(_)
         )
     }
 }
@@ -320,6 +326,14 @@ impl Model {
             }
             return Ok(());
         }
+        if let ModelUpdate::Relabel(label) = update {
+            if job.label != *label {
+                job.label.clone_from(label);
+                job.hear_of(manner, now);
+                job.note_same("relabeled");
+            }
+            return Ok(());
+        }
         if ended {
             return Err(ErrorKind::JobEnded);
         }
@@ -337,6 +351,20 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Does this to the job in each slot that is wanted, in order; what refuses stays as it is.
+    pub fn bulk(
+        &mut self,
+        update: &ModelUpdate,
+        now: Timestamp,
+        is_wanted: impl Fn(&ModelJob) -> bool,
+    ) {
+        let wanted = self.jobs(now).iter().filter(|(_, job)| is_wanted(job));
+        let slots: Vec<u8> = wanted.map(|(slot, _)| *slot).collect();
+        for slot in slots {
+            let _refused = self.update(slot, update, ModelManner::default(), now);
+        }
     }
 
     /// The slot of the best queued job: the first, or the last.
@@ -629,7 +657,10 @@ impl ModelJob {
                 self.fail(canceled, *code, now);
             }
             ModelUpdate::Request(action) => return self.request(*action, now),
-            ModelUpdate::Extend(_) | ModelUpdate::Delete | ModelUpdate::FreeKey => {}
+            ModelUpdate::Extend(_)
+            | ModelUpdate::Delete
+            | ModelUpdate::FreeKey
+            | ModelUpdate::Relabel(_) => {}
         }
         Ok(true)
     }

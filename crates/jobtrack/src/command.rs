@@ -78,6 +78,8 @@ pub enum Update {
     Request(Action),
     /// Somebody wants it to stay longer after its end.
     Extend(Extension),
+    /// Somebody gives it other labels.
+    Relabel(Relabel),
     /// Forget it; only a tombstone stays.
     Delete,
     /// A worker wants to hold it: queued → running, and no other may write as its worker.
@@ -160,6 +162,11 @@ impl Command {
     /// Somebody wants it to stay at least so long after its end. A retention is never shortened.
     pub fn extend(job: JobId, retention: Duration) -> Self {
         Command::update(job, Update::Extend(Extension { retention }))
+    }
+
+    /// Give a job other labels: set these, take out those without a value, leave the rest.
+    pub fn relabel(job: JobId, relabel: impl Into<Relabel>) -> Self {
+        Command::update(job, Update::Relabel(relabel.into()))
     }
 
     /// Forget a job that has ended.
@@ -315,7 +322,8 @@ pub struct NewJob {
     pub cooperative: bool,
     /// A name for this very creation, of the caller's choice: within a scope, whoever creates a job
     /// with the same key and the same content gets the first one again, for as long as that is
-    /// there. Content is what a job keeps for its life: not its message, progress and retention.
+    /// there. Content is what a job keeps for its life: not its message, progress, retention and
+    /// labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     /// The job that it is a part of, which must be there and have not ended.
@@ -445,6 +453,42 @@ pub struct Extension {
     pub retention: Duration,
 }
 
+/// Other labels for a job: those with a value are set, those without are taken out.
+///
+/// ```
+/// use jobtrack::Relabel;
+///
+/// let relabel = Relabel::from([("tier", Some("gold")), ("draft", None)]);
+/// assert_eq!(relabel.labels.len(), 2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relabel {
+    /// The labels by name.
+    pub labels: BTreeMap<String, Option<String>>,
+}
+
+impl<const N: usize> From<[(&str, Option<&str>); N]> for Relabel {
+    fn from(labels: [(&str, Option<&str>); N]) -> Self {
+        let owned = |(name, value): (&str, Option<&str>)| (name.to_owned(), value.map(Into::into));
+        Relabel { labels: labels.into_iter().map(owned).collect() }
+    }
+}
+
+impl Relabel {
+    fn check(&self, limits: &Limits) -> Result<()> {
+        if self.labels.is_empty() {
+            let message = "no label is named; give at least one, with null to take it out";
+            return Err(
+                crate::Error::new(crate::ErrorKind::MissingValue, message).with_field("labels")
+            );
+        }
+        let value = |value: &Option<String>| value.clone().unwrap_or_default();
+        let all = self.labels.iter().map(|(name, given)| (name.clone(), value(given))).collect();
+        check_labels(&all, limits)
+    }
+}
+
 /// Which job a worker wants, and how it wants to hold it.
 ///
 /// ```
@@ -544,6 +588,7 @@ impl Update {
             self,
             Update::Request(_)
                 | Update::Extend(_)
+                | Update::Relabel(_)
                 | Update::Delete
                 | Update::FreeKey
                 | Update::Hold
@@ -564,6 +609,7 @@ impl Update {
             Update::Request(Action::Resume) => "request resume",
             Update::Request(Action::Cancel) => "request cancel",
             Update::Extend(_) => "extend",
+            Update::Relabel(_) => "relabel",
             Update::Delete => "delete",
             Update::Claim(_) => "claim",
             Update::Renew(_) => "renew",
@@ -596,6 +642,7 @@ impl Update {
                 check_error(&error.target, &error.arguments, limits)
             }
             Update::Extend(extension) => check_retention(Some(extension.retention)),
+            Update::Relabel(relabel) => relabel.check(limits),
             Update::Start
             | Update::Pause
             | Update::Resume

@@ -68,15 +68,13 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use command::{
-    Change, Claim, Command, Extension, Failure, FailureError, Hold, NewJob, Renewal, Report,
-    Success, Term, Update,
+    Change, Claim, Command, Extension, Failure, FailureError, Hold, NewJob, Relabel, Renewal,
+    Report, Success, Term, Update,
 };
 pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Gone, Held, Job, JobError, JobId,
-    JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision,
-    Scope, Severity, State, Text, Told,
+    Action, Actor, Allows, Argument, BULK_KIND, Cause, Ended, ErrorDetail, Gone, Held, Job, JobError, JobId, JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision, Scope, Severity, State, Text, Told,
 };
 pub use lifecycle::{Children, Ending, FamilyOptions, LeaseOptions, Lost, RetentionRule, RollUp};
 pub use limits::Limits;
@@ -88,7 +86,6 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, Estimate, FormatLevel, Found, LogOptions, Maintained, OpenReport, Opening, Options,
-    Stats, Ticket, TombstoneOptions, Tracker, Tree, TreeNode, Watch,
+    Applied, Bulk, BulkAction, BulkRequest, BulkStep, Estimate, FormatLevel, Found, LogOptions, Maintained, OpenReport, Opening, Options, Stats, Ticket, TombstoneOptions, Tracker, Tree, TreeNode, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

@@ -9,6 +9,7 @@ mod family;
 mod lease;
 mod retention;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroI64;
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ enum Step {
     HoldBack,
     /// Let its stay go on to its end.
     LetExpire,
+    /// Give the job other labels.
+    Mark,
     Forget,
     /// Give the job to the worker that claims it.
     Take,
@@ -98,7 +101,7 @@ enum Step {
 
 use Step::{
     Ask, Begin, CancelNow, EndBadly, EndWell, Forget, FreeKey, GoOn, Halt, HoldBack, LetExpire,
-    LetGo, Renew, Stretch, Take, TakeBack, Tell,
+    LetGo, Mark, Renew, Stretch, Take, TakeBack, Tell,
 };
 
 type Rule = Result<Step, ErrorKind>;
@@ -121,7 +124,7 @@ const ASK_CANCEL: Rule = Ok(Ask(Action::Cancel));
 /// A worker tells the truth about its work, so it may end a job that an operator has paused behind
 /// its back; only an operator's wishes depend on what the job allows.
 #[rustfmt::skip]
-const TABLE: [(&str, [Rule; 5]); 17] = [
+const TABLE: [(&str, [Rule; 5]); 18] = [
     // update            queued         running       paused        success      failure
     ("start",          [ Ok(Begin),     NOT_QUEUED,   NOT_QUEUED,   ENDED,       ENDED      ]),
     ("report",         [ Ok(Tell),      Ok(Tell),     Ok(Tell),     ENDED,       ENDED      ]),
@@ -138,6 +141,7 @@ const TABLE: [(&str, [Rule; 5]); 17] = [
     ("renew",          [ NOT_HELD,      Ok(Renew),    Ok(Renew),    ENDED,       ENDED      ]),
     ("release",        [ NOT_HELD,      Ok(LetGo),    Ok(LetGo),    ENDED,       ENDED      ]),
     ("free key",       [ Ok(FreeKey),   Ok(FreeKey),  Ok(FreeKey),  Ok(FreeKey), Ok(FreeKey) ]),
+    ("relabel",        [ Ok(Mark),      Ok(Mark),     Ok(Mark),     Ok(Mark),    Ok(Mark)   ]),
     ("hold",           [ Ok(HoldBack),  Ok(HoldBack), Ok(HoldBack), Ok(HoldBack), Ok(HoldBack) ]),
     ("unhold",         [ Ok(LetExpire), Ok(LetExpire), Ok(LetExpire), Ok(LetExpire), Ok(LetExpire) ]),
 ];
@@ -159,8 +163,9 @@ fn rule(update: &Update, state: State) -> Rule {
         Update::Renew(_) => 12,
         Update::Release => 13,
         Update::FreeKey => 14,
-        Update::Hold => 15,
-        Update::Unhold => 16,
+        Update::Relabel(_) => 15,
+        Update::Hold => 16,
+        Update::Unhold => 17,
     };
     let column = match state {
         State::Queued => 0,
@@ -169,7 +174,7 @@ fn rule(update: &Update, state: State) -> Rule {
         State::Success => 3,
         State::Failure => 4,
     };
-    #[allow(clippy::indexing_slicing)] // Seventeen rows and five columns, as numbered just above.
+    #[allow(clippy::indexing_slicing)] // Eighteen rows and five columns, as numbered just above.
     TABLE[row].1[column]
 }
 
@@ -219,6 +224,8 @@ pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) 
         }
         Stretch if !stretch(&mut next, update) => return Ok(Outcome::Unchanged),
         Stretch => {}
+        Mark if !mark(&mut next, update) => return Ok(Outcome::Unchanged),
+        Mark => {}
         HoldBack if !retention::hold(&mut next, asked, stamp, now) => {
             return Ok(Outcome::Unchanged);
         }
@@ -284,7 +291,7 @@ pub(crate) fn create(new: &NewJob, uuid: JobId, retention: Duration, now: Moment
 }
 
 /// In what a job differs from the one that this creation would make, of what a job keeps for its
-/// life. What may have changed since (message, progress, retention) is no part of it.
+/// life. What may have changed since (message, progress, retention, labels) is no part of it.
 pub(crate) fn differs_in(job: &Job, new: &NewJob) -> Option<&'static str> {
     let NewJob {
         uuid,
@@ -293,7 +300,7 @@ pub(crate) fn differs_in(job: &Job, new: &NewJob) -> Option<&'static str> {
         kind,
         node,
         scope: _, // The key is one within it.
-        labels,
+        labels: _,
         progress: _,
         allows,
         cooperative,
@@ -307,7 +314,6 @@ pub(crate) fn differs_in(job: &Job, new: &NewJob) -> Option<&'static str> {
         ("description", *description != job.description),
         ("kind", *kind != job.kind),
         ("node", *node != job.node),
-        ("labels", Labels::from(labels.clone()) != job.labels),
         ("allows", *allows != job.allows),
         ("cooperative", *cooperative != job.cooperative),
         ("parent", *parent != job.parent),
@@ -504,6 +510,22 @@ fn stretch(job: &mut Job, update: &Update) -> bool {
         *expire_time = from.saturating_add(span);
     }
     true
+}
+
+/// Sets and takes out labels, and says whether that changes anything.
+fn mark(job: &mut Job, update: &Update) -> bool {
+    let Update::Relabel(relabel) = update else { return false };
+    let mut labels = BTreeMap::from(&job.labels);
+    for (name, value) in &relabel.labels {
+        match value {
+            Some(value) => labels.insert(name.clone(), value.clone()),
+            None => labels.remove(name),
+        };
+    }
+    let labels = Labels::from(labels);
+    let has_changed = labels != job.labels;
+    job.labels = labels;
+    has_changed
 }
 
 /// A span as the store keeps it.

@@ -1,7 +1,7 @@
 //! Every cell of the table by name, and what lies behind the cells.
 
 use super::*;
-use crate::command::{Extension, FailureError};
+use crate::command::{Extension, FailureError, Relabel};
 use crate::job::{Allows, Argument, Scope};
 
 fn at(second: i64) -> Timestamp {
@@ -75,6 +75,7 @@ fn update_named(name: &str) -> Update {
         "renew" => Update::Renew(Renewal::default()),
         "release" => Update::Release,
         "free_key" => Update::FreeKey,
+        "relabel" => Update::Relabel(Relabel::from([("tier", Some("gold"))])),
         "hold" => Update::Hold,
         "unhold" => Update::Unhold,
         other => panic!("{other}"),
@@ -138,6 +139,7 @@ cells! {
         renew => Refused(LeaseLost);
         release => Refused(LeaseLost);
         free_key => To(QUEUED);
+        relabel => To(QUEUED);
         hold => To(QUEUED);
         unhold => To(QUEUED);
     }
@@ -157,6 +159,7 @@ cells! {
         renew => Refused(LeaseLost);
         release => Refused(LeaseLost);
         free_key => To(RUNNING);
+        relabel => To(RUNNING);
         hold => To(RUNNING);
         unhold => To(RUNNING);
     }
@@ -176,6 +179,7 @@ cells! {
         renew => Refused(LeaseLost);
         release => Refused(LeaseLost);
         free_key => To(PAUSED);
+        relabel => To(PAUSED);
         hold => To(PAUSED);
         unhold => To(PAUSED);
     }
@@ -195,6 +199,7 @@ cells! {
         renew => Refused(JobEnded);
         release => Refused(JobEnded);
         free_key => To(SUCCESS);
+        relabel => To(SUCCESS);
         hold => To(SUCCESS);
         unhold => To(SUCCESS);
     }
@@ -214,6 +219,7 @@ cells! {
         renew => Refused(JobEnded);
         release => Refused(JobEnded);
         free_key => To(FAILURE);
+        relabel => To(FAILURE);
         hold => To(FAILURE);
         unhold => To(FAILURE);
     }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobtrack::{
-    Action, Actor, Argument, Cause, Claim, Command, Durability, ErrorKind, EventKind, Expr,
-    Failure, FailureError, Hold, JobId, LeaseOptions, Lost, MemoryStore, Names, NewJob, Options,
-    Order, Progress, Query, Report, State, Store, Success, Tracker,
+    Action, Actor, Argument, BulkAction, BulkRequest, Cause, Claim, Command, Durability, ErrorKind,
+    EventKind, Expr, Failure, FailureError, Hold, JobId, LeaseOptions, Lost, MemoryStore, Names,
+    NewJob, Options, Order, Progress, Query, Report, Severity, State, Store, Success, Tracker,
 };
 use jobtrack_testkit::{CrashStore, ManualClock};
 
@@ -290,6 +290,9 @@ fn row_10_cancellation_is_opaque() {
     assert_eq!(canceled.message, "The job was canceled by alice: too slow");
     let late = tracker.succeed(id, Success::default());
     assert_eq!(late.unwrap_err().kind(), ErrorKind::JobEnded, "canceled, and never succeeded");
+    let asked = &tracker.log(id).unwrap().entries[2];
+    assert_eq!(asked.kind.as_str(), "cancel_requested");
+    assert_eq!((asked.actor.name(), &*asked.reason), ("alice", "too slow"), "and kept afterwards");
 }
 
 #[test]
@@ -310,6 +313,21 @@ fn row_11_errors_are_prose() {
     );
     let by_argument = Query::matching(filter("error.arguments.message=vol1"));
     assert_eq!(tracker.count(&by_argument).unwrap().count, 1, "and it can be asked for by part");
+
+    // What went wrong the first time is not forgotten for the second.
+    let id = tracker.create(NewJob::default()).unwrap().uuid;
+    for message in ["no space on vol1", "no space on vol2"] {
+        let claimed = tracker.claim_job(id, Hold::leased("w")).unwrap();
+        let token = claimed.lease.as_ref().unwrap().token;
+        let severity = Some(Severity::Error);
+        let report = Report { severity, ..Report::from(message) };
+        tracker.run(Command::report(id, report).holding(token)).unwrap();
+        tracker.release(id, token).unwrap();
+    }
+    let log = tracker.log(id).unwrap();
+    let errors = log.entries.iter().filter(|entry| entry.severity == Some(Severity::Error));
+    let told: Vec<_> = errors.filter_map(|entry| entry.message.as_deref()).collect();
+    assert_eq!(told, ["no space on vol1", "no space on vol2"]);
 }
 
 #[test]
@@ -367,4 +385,22 @@ fn row_15_a_retried_create_makes_duplicates_and_unique_keys_jam() {
     assert_ne!(tracker.create(new()).unwrap().uuid, first);
     // Reports of a job that is there again are its own.
     assert_eq!(tracker.report(first, Report::from("late")).unwrap_err().kind(), ErrorKind::Gone);
+}
+
+#[test]
+fn also_heard_bulk_by_the_filter_of_the_list_is_itself_a_job_with_progress() {
+    let clock = clock();
+    let tracker = open(MemoryStore::new(), &clock);
+    for n in 0..300 {
+        running(&tracker, NewJob { kind: format!("kind {}", n % 3), ..NewJob::default() });
+    }
+    let listed = Query::matching(filter("kind=kind 1"));
+    let request = BulkRequest::new(listed.filter.clone(), BulkAction::Cancel);
+    let bulk = tracker.bulk(request).unwrap();
+    let progress = tracker.get(bulk.job()).unwrap().progress.clone().unwrap();
+    assert_eq!((progress.done, progress.total), (0, Some(100)));
+    assert_eq!(bulk.run().unwrap().progress.as_ref().unwrap().done, 100);
+    let canceled = tracker.query(&listed).unwrap().jobs;
+    assert!(canceled.iter().all(|job| job.cause() == Some(Cause::Canceled)));
+    assert_eq!(tracker.count(&Query::matching(filter("state=running"))).unwrap().count, 200);
 }

@@ -57,7 +57,6 @@ fn other_content_is_a_conflict_that_names_the_job_and_the_field() {
     for (field, other) in [
         ("description", NewJob { description: "x".to_owned(), ..keyed("k") }),
         ("kind", NewJob { kind: "x".to_owned(), ..keyed("k") }),
-        ("labels", NewJob { labels: [("a".to_owned(), "b".to_owned())].into(), ..keyed("k") }),
         ("cooperative", NewJob { cooperative: true, ..keyed("k") }),
         (
             "uuid",

@@ -43,6 +43,11 @@ pub(crate) struct ChangedArguments {
 }
 
 impl ChangedArguments {
+    /// How to print, quiet or not.
+    pub(crate) fn output(self) -> Output {
+        self.output.output()
+    }
+
     /// Prints the job as it stands now.
     pub(crate) fn job(self, record: &Record) -> Result<(), Failed> {
         if self.quiet { Ok(()) } else { self.output.output().job(record, false) }

@@ -4,6 +4,7 @@
 //! in the words of `OpenAPI`, and served as a document.
 
 mod activity;
+mod bulk;
 mod change;
 mod engine;
 mod log;
@@ -65,6 +66,7 @@ fn served() -> Vec<Served> {
         Served::at("/v1/jobs/{uuid}/unhold").post(operator::unhold),
         Served::at("/v1/jobs/{uuid}/free-key").post(operator::free_key),
         Served::at("/v1/claim").post(worker::claim),
+        Served::at("/v1/bulk").post(bulk::bulk),
         Served::at("/v1/counts").get(read::counts),
         Served::at("/v1/activity").get(activity::activity),
         Served::at("/v1/watch").get(watch::watch),
@@ -104,6 +106,7 @@ async fn index(_app: Arc<App>, parts: Parts) -> Answer {
         "openapi": path("/v1/openapi.json"),
         "jobs": path(JOBS),
         "claim": path("/v1/claim"),
+        "bulk": path("/v1/bulk"),
         "counts": path("/v1/counts"),
         "activity": path("/v1/activity"),
         "watch": path("/v1/watch"),

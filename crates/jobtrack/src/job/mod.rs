@@ -32,6 +32,9 @@ pub use text::Text;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::timestamp::Timestamp;
 
+/// The kind of the jobs that [`Tracker::bulk`](crate::Tracker::bulk) makes.
+pub const BULK_KIND: &str = "jobtrack.bulk";
+
 /// A job's identity: a UUID, version 7 unless the caller brings one.
 ///
 /// ```

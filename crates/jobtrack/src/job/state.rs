@@ -145,6 +145,8 @@ words! {
         Held = "held",
         /// The hold was let go.
         Unheld = "unheld",
+        /// It was given other labels.
+        Relabeled = "relabeled",
         /// A worker took it.
         Claimed = "claimed",
         /// Its worker gave it back.

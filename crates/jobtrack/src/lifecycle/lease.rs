@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Asked, Moment, cancel, end, go_on, halt, whole_micros};
 use crate::command::{Report, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Action, Actor, Cause, ErrorDetail, Job, Lease, Phase, State, Text};
+use crate::job::{Action, Actor, BULK_KIND, Cause, ErrorDetail, Job, Lease, Phase, State, Text};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
@@ -52,8 +52,12 @@ impl Default for LeaseOptions {
 }
 
 impl LeaseOptions {
-    /// What becomes of a lost job of this kind.
+    /// What becomes of a lost job of this kind. One of kind [`BULK_KIND`] fails: nobody knows any
+    /// more what it was to do.
     pub fn lost(&self, kind: &str) -> Lost {
+        if kind == BULK_KIND {
+            return Lost::Fail;
+        }
         self.by_kind.get(kind).copied().unwrap_or(self.lost)
     }
 }

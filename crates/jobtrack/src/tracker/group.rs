@@ -24,7 +24,7 @@ use crate::command::{Change, Command, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Gone, Job, JobId, LogKind, Revision};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
-use crate::limits::COMMIT_COMMANDS;
+use crate::limits::{COMMIT_COMMANDS, check_count};
 use crate::store::{
     Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Stay,
     Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
@@ -440,6 +440,9 @@ impl<'a> Group<'a> {
         let outcome = lifecycle::decide(job, update, asked, self.now)?;
         let families = &self.options.families;
         lifecycle::check_roll_up(job, update, self.children(job.uuid), families)?;
+        if let (Update::Relabel(_), Outcome::Changed(next)) = (update, &outcome) {
+            check_count("labels", next.labels.iter().count(), self.options.limits.labels)?;
+        }
         Ok(outcome)
     }
 

@@ -163,13 +163,17 @@ impl Inner {
         Ok(())
     }
 
-    /// What the log of a job holds so far. One that is damaged does not keep the job from changing:
-    /// it is begun anew, and says that something was dropped.
+    /// What the log of a job holds so far. One that cannot be read does not keep the job from changing
+    /// (nor, with a job that has lapsed, every commit that comes): it is begun anew, and says that
+    /// something was dropped.
     fn log_to_grow(&self, key: u64, id: JobId) -> Result<Log> {
         match self.log_at(key) {
             Ok(Some((of, log))) if of == id => Ok(log),
             Ok(_) => Ok(Log::default()),
-            Err(error) if error.kind() == ErrorKind::StoreDamaged => {
+            // A level that has newer ones is refused at opening, so that is damage as well.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::StoreDamaged | ErrorKind::StoreTooNew) =>
+            {
                 Ok(Log { entries: Vec::new(), dropped: 1 })
             }
             Err(error) => Err(error),

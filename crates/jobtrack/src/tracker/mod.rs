@@ -4,6 +4,7 @@
 //! time commits (`ticket` says who), the store comes first, and nothing is seen before it is stored
 //! ([`commit`]). A read takes a snapshot of the table and disturbs nobody.
 
+mod bulk;
 mod commit;
 mod group;
 mod keep;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use bulk::{Bulk, BulkAction, BulkRequest, BulkStep};
 pub use keep::FormatLevel;
 pub use load::Opening;
 pub use log::LogOptions;

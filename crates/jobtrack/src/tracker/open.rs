@@ -18,7 +18,7 @@ use super::upkeep::Upkeep;
 use super::waiters::Waiters;
 use super::{Inner, Options, View};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobId, Revision};
+use crate::job::{BULK_KIND, Job, JobId, Revision};
 use crate::lifecycle::{LeaseOptions, Moment, follow};
 use crate::limits::RETENTION_SECONDS;
 use crate::store::{
@@ -314,12 +314,15 @@ fn revive_leases(
         lease.since = known.and_then(|it| it.since);
         lease.term = known.map_or(Some(leases.term), |it| it.term);
         let is_of_owner = leases.owner.as_deref() == Some(&*lease.holder);
+        // Who goes through the jobs of a bulk did so in the process that had the store open.
+        let is_bulk = job.kind == BULK_KIND;
         lease.until = match lease.term {
+            Some(_) if is_bulk => engine,
             Some(term) => engine.saturating_add(term),
             None if is_of_owner => engine,
             None => Timestamp::MAX,
         };
-        lost += usize::from(lease.term.is_none() && is_of_owner);
+        lost += usize::from(is_bulk || lease.term.is_none() && is_of_owner);
         row.job = Arc::new(job);
         table.put(row);
     }

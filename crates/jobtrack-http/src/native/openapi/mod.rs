@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::JSON;
-use super::{activity, engine, log, operator, read, transfer, wait, watch, worker};
+use super::{activity, bulk, engine, log, operator, read, transfer, wait, watch, worker};
 use crate::App;
 use crate::base::Base;
 use crate::errors::to_json;
@@ -38,7 +38,7 @@ use crate::respond::{Answer, json as answer};
         wait::wait, read::progress, worker::progress, worker::start, worker::report,
         worker::pause, worker::resume, worker::finish, worker::claim_job, worker::renew,
         worker::release, operator::request, operator::extend, operator::free_key, operator::hold,
-        operator::unhold, log::log, activity::activity, worker::claim,
+        operator::unhold, log::log, activity::activity, worker::claim, bulk::bulk,
         read::counts, watch::watch, transfer::import, transfer::export, transfer::backup,
         engine::engine, engine::sync, engine::maintain, engine::finalize
     ),

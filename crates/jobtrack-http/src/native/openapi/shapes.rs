@@ -304,6 +304,44 @@ pub(crate) struct TreeRecord {
     children: BTreeMap<String, u64>,
 }
 
+/// What to do to every job that a filter matches.
+#[derive(ToSchema)]
+pub(crate) struct Bulk {
+    pub(crate) action: BulkAction,
+    /// As in the URL of a list.
+    #[schema(min_length = 1)]
+    pub(crate) filter: String,
+    /// Of extend, and needed there: how long they are to stay, in seconds.
+    pub(crate) retention: Option<f64>,
+    /// Of relabel, and needed there; null takes a label out.
+    pub(crate) labels: Option<BTreeMap<String, Option<String>>>,
+    #[schema(required = false)]
+    pub(crate) reason: String,
+    /// Of the job that does it.
+    #[schema(required = false)]
+    pub(crate) description: String,
+    #[schema(required = false)]
+    pub(crate) dry_run: bool,
+}
+
+/// What is done to them.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum BulkAction {
+    Cancel,
+    Delete,
+    Extend,
+    Relabel,
+}
+
+/// How many jobs match.
+#[derive(ToSchema)]
+pub(crate) struct DryRun {
+    num_records: u64,
+    revision: Revision,
+    horizon: Time,
+}
+
 /// What happened to a job.
 #[derive(ToSchema)]
 pub(crate) struct Log {
@@ -350,6 +388,7 @@ pub(crate) enum LogKind {
     ResumeRequested,
     CancelRequested,
     Extended,
+    Relabeled,
     Held,
     Unheld,
     Claimed,
@@ -434,6 +473,7 @@ pub(crate) struct Index {
     openapi: String,
     jobs: String,
     claim: String,
+    bulk: String,
     counts: String,
     activity: String,
     watch: String,

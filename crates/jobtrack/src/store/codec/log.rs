@@ -106,6 +106,7 @@ fn kind_number(kind: LogKind) -> u8 {
         LogKind::TimedOut => 16,
         LogKind::Held => 17,
         LogKind::Unheld => 18,
+        LogKind::Relabeled => 19,
     }
 }
 

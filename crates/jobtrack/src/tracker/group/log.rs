@@ -156,6 +156,7 @@ fn kind_of(update: &Update) -> Option<LogKind> {
         Update::Extend(_) => Some(LogKind::Extended),
         Update::Hold => Some(LogKind::Held),
         Update::Unhold => Some(LogKind::Unheld),
+        Update::Relabel(_) => Some(LogKind::Relabeled),
         Update::Claim(_) => Some(LogKind::Claimed),
         Update::Release => Some(LogKind::Released),
         Update::FreeKey => Some(LogKind::KeyFreed),
