@@ -3,7 +3,7 @@
 use crate::arguments::{Arguments, unknown};
 use crate::shell::{Result, cargo, run};
 
-/// `cargo xtask figures [--jobs N] [--rounds N] [--json]`
+/// `cargo xtask figures [--jobs N] [--rounds N] [--only WHAT] [--json]`
 pub(crate) fn figures(words: &[String]) -> Result {
     let mut passed_on = Vec::new();
     let mut arguments = Arguments::new(words);
@@ -13,6 +13,7 @@ pub(crate) fn figures(words: &[String]) -> Result {
                 let number = arguments.number(word, value)?;
                 passed_on.push(format!("{word}={number}"));
             }
+            "--only" => passed_on.push(format!("{word}={}", arguments.text(word, value)?)),
             "--json" => passed_on.push(word.to_owned()),
             other => return Err(unknown(other)),
         }

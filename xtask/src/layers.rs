@@ -12,6 +12,7 @@ const MODULES: &[&str] = &[
     "limits",
     "clock",
     "job",
+    "archive",
     "field",
     "command",
     "lifecycle",

@@ -40,8 +40,9 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
   mutants [--crate NAME] [--file GLOB] [--changed[=REVISION]]
                                      break the code in one place after another, and list what no
                                      test notices; of what has changed since the branch left main
-  figures [--jobs N] [--rounds N] [--json]
-                                     memory per job and changes per second, measured in release
+  figures [--jobs N] [--rounds N] [--only WHAT] [--json]
+                                     memory per job, changes, claims and reports of progress per second,
+                                     measured in release; or one of memory, changes, claims, progress
   compare [--jobs N,...] [--only PART,...] [--classes TEXT,...] [--seconds S] [--json]
           [--from FILE,...] [--write DIR]
                                      jobtrack beside SQLite: queries, changes, memory (--help tells)

@@ -13,7 +13,7 @@ use crate::render::ChangedArguments;
 use crate::target::{Target, TargetArguments};
 use crate::{Exit, Failed};
 
-/// Cancel, delete, extend or relabel all jobs that match, in steps, as a job that tells how far it is.
+/// Cancel, delete, extend or relabel all jobs that match, as a job of its own.
 ///
 /// The jobs that match when it begins are gone over once. Exits with 0 if none refused, 7 if some
 /// did, 4 if it was canceled itself.

@@ -58,8 +58,9 @@ pub(crate) struct UnholdArguments {
     arguments: HoldArguments,
 }
 
-/// Forget jobs that have ended. One that has not is refused; cancel it first. One that is held is
-/// refused, too; let it go first.
+/// Forget jobs that have ended. One that has not is refused; cancel it first.
+///
+/// One that is held is refused, too; let it go first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteArguments {
     /// Which jobs

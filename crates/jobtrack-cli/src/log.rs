@@ -9,7 +9,7 @@ use crate::render::{Format, Output, OutputArguments};
 use crate::target::TargetArguments;
 use crate::{Exit, Failed};
 
-/// Show what happened to a job: each change of its state, each request, and its latest messages.
+/// Show what happened to a job, and its latest messages.
 ///
 /// How much is kept is bounded; if something was dropped, standard error says how much.
 #[derive(Debug, clap::Args)]

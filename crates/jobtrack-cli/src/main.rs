@@ -3,6 +3,7 @@
 // This is a program for people at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod archive;
 mod bulk;
 mod claim;
 mod client;
@@ -26,6 +27,7 @@ mod password;
 mod record;
 mod render;
 mod request;
+mod retain;
 mod serve;
 mod store;
 mod stores;

@@ -32,6 +32,7 @@ use self::sockets::{File, Place, Socket};
 use crate::claim::lost;
 use crate::config::Settled;
 use crate::demo::Demo;
+use crate::retain::{ArchiveWatch, RetentionArguments};
 use crate::store::StoreName;
 use crate::tls::{TlsArguments, now};
 use crate::{Exit, Failed};
@@ -62,6 +63,9 @@ pub(crate) struct Arguments {
     /// How long a job stays after its end, unless it says so itself: a number and s, m, h or d
     #[arg(long, default_value = "300s", value_parser = parse_span, value_name = "SPAN")]
     retention: Duration,
+
+    #[command(flatten)]
+    retain: RetentionArguments,
 
     /// How long a lease lasts that was claimed without a term: a number and s, m, h or d
     #[arg(long, default_value = "60s", value_parser = parse_span, value_name = "SPAN")]
@@ -364,9 +368,10 @@ const CLOSING: Duration = Duration::from_secs(60);
 fn open_store(arguments: &Arguments) -> JoinHandle<Result<Served, Failed>> {
     let leases = leases(arguments);
     let options = Options { retention: arguments.retention, leases, ..Options::default() };
+    let options = arguments.retain.add_to(options);
     let (store, has_demo) = (arguments.store.clone(), arguments.demo);
     tokio::task::spawn_blocking(move || {
-        let tracker = store.open(options)?;
+        let tracker = store.open(options?)?;
         let demo = has_demo.then(|| Demo::begin(tracker.clone())).transpose()?;
         Ok(Served { tracker, demo })
     })
@@ -588,8 +593,10 @@ fn read_settings_again(
 async fn maintain(tracker: Tracker) {
     let mut turns = tokio::time::interval(MAINTENANCE);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut archive = ArchiveWatch::default();
     loop {
         turns.tick().await;
+        archive.look(&tracker);
         loop {
             let tracker = tracker.clone();
             let done = tokio::task::spawn_blocking(move || tracker.maintain(MAINTENANCE_BUDGET));

@@ -107,7 +107,8 @@ fn a_job_is_driven_from_its_creation_to_its_end() {
         let expected = json!({
             "uuid": uuid, "state": "queued", "description": "Backup of vol1",
             "message": "to begin", "code": 0, "create_time": created["create_time"],
-            "update_time": created["update_time"], "retention": 3600, "kind": "backup",
+            "update_time": created["update_time"], "retention": 3600,
+            "retention_told": "exactly", "kind": "backup",
             "node": "node1", "scope": {"name": "vs0"}, "labels": {"tier": "gold", "empty": ""},
             "progress": {"done": 0, "total": 40, "unit": "files"},
             "allows": {"pause": false, "cancel": true}, "cooperative": false,
@@ -725,5 +726,24 @@ fn a_creation_with_a_key_is_made_once() {
         assert_eq!(place.create(&["Nightly", "--key", "nightly-1"]), first);
         let other = place.refused(7, &["create", "Weekly", "--key", "nightly-1"]);
         assert!(other.contains("whose description differs"), "{other}");
+    });
+}
+
+#[test]
+fn a_held_job_stays_and_goes_once_it_is_let_go() {
+    at_both(|place| {
+        let id = place.create(&["Backup", "--retention", "0s"]);
+        let held = place.json(&["hold", &id, "--reason", "ticket 4711", "-o", "json"]);
+        assert_eq!(held["held"]["reason"], json!("ticket 4711"));
+        place.json(&["start", &id, "-o", "json"]);
+        let ended = place.json(&["succeed", &id, "-o", "json"]);
+        assert_eq!(ended.get("expire_time"), None);
+        let listed = place.run(&["list", "held.time=!null", "-o", "ndjson"]).stdout;
+        assert!(listed.contains(&id), "{listed}");
+        let refused = place.refused(7, &["delete", &id]);
+        assert!(refused.contains("(ticket 4711): let it go first"), "{refused}");
+        let free = place.json(&["unhold", &id, "-o", "json"]);
+        assert_eq!(free.get("held"), None);
+        place.refused(6, &["get", &id]);
     });
 }

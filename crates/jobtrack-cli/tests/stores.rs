@@ -75,7 +75,7 @@ fn a_store_goes_round_through_every_kind() {
     for (n, kind) in ["fjall", "sled", "redb"].into_iter().enumerate() {
         let to = format!("{kind}:{}", folder.path().join(format!("{n}")).display());
         let (told, status) = lines(&["store", "copy", &from, &to]);
-        assert_eq!((status, told[0]["records"].as_u64()), (0, Some(6)), "{told:?}");
+        assert_eq!((status, told[0]["records"].as_u64()), (0, Some(9)), "{told:?}");
         whole(&to);
         assert_eq!(jobs(&to), before, "revisions included");
         from = to;
@@ -96,7 +96,7 @@ fn a_running_server_is_backed_up() {
 
     let copy = format!("sled:{}/copy", folder.path().display());
     let (told, status) = lines(&["store", "backup", &copy, "--server", &url]);
-    assert_eq!((status, told[0]["records"].as_u64()), (0, Some(6)), "{told:?}");
+    assert_eq!((status, told[0]["records"].as_u64()), (0, Some(9)), "{told:?}");
     whole(&copy);
     assert_eq!(jobs(&copy), before);
 

@@ -6,7 +6,8 @@
 //! that can be asked. Meanwhile it watches, with a history that keeps everything, little or nothing,
 //! hangs up and takes up again: what a follower was told must add up to the listing. Workers claim
 //! jobs, show the right token, a wrong one or none, and are lost; deadlines pass. Jobs have parents.
-//! What the log of each job tells, the model knows as well.
+//! They stay by rule, by their own word, or held; whatever leaves has been archived before. What the
+//! log of each job tells, the model knows as well.
 //!
 //! The store may stand on any [`Machine`], and that may lose its power in the middle of a step.
 
@@ -17,17 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{
-    Action, Allows, Applied, BULK_KIND, BulkAction, BulkRequest, Claim, Clock, Command, Direction,
-    Durability, Error, ErrorKind, Expr, Extension, Failure, FamilyOptions, Field, HistoryOptions,
-    Hold, Job, JobId, LeaseOptions, LogEntry, LogOptions, Lost, MemoryStore, NewJob, Options,
-    Order, Query, Renewal, Revision, RollUp, State, Success, Timestamp, TombstoneOptions, Tracker,
-    Update,
+    Action, Allows, Applied, Archive, BULK_KIND, BulkAction, BulkRequest, Cause, Claim, Clock,
+    Command, Direction, Durability, Ending, Error, ErrorKind, Expr, Extension, Failure,
+    FamilyOptions, Field, HistoryOptions, Hold, Job, JobId, LeaseOptions, LogEntry, LogOptions,
+    Lost, MemoryStore, NewJob, Options, Order, Query, Renewal, RetentionRule, Revision, RollUp,
+    State, Success, Timestamp, Told, TombstoneOptions, Tracker, Update,
 };
 
 use crate::follower::Follower;
 use crate::model::{
-    MODEL_LOG, Model, ModelEntry, ModelJob, ModelLease, ModelLog, ModelManner, ModelUpdate,
+    MODEL_LOG, Model, ModelEntry, ModelJob, ModelLease, ModelLog, ModelManner, ModelRules,
+    ModelUpdate,
 };
+use crate::shelf::Shelf;
 use crate::{CrashMachine, Machine, ManualClock};
 
 /// Jobs that a history works on.
@@ -39,6 +42,13 @@ const TOMBSTONES_STAY: Duration = Duration::from_secs(40);
 /// The kinds of jobs, and what becomes of those whose worker is lost.
 const KINDS: [(&str, Lost); 3] =
     [("fail", Lost::Fail), ("again", Lost::QueueAgain { at_most: 1 }), ("leave", Lost::Leave)];
+/// How long jobs of each kind stay by rule, that were told nothing: what the rules of [`rules`] come
+/// to.
+const RULED: [(&str, ModelRules); 3] = [
+    ("fail", ModelRules { success: seconds(20), failure: seconds(50), canceled: seconds(5) }),
+    ("again", ModelRules { success: seconds(70), failure: seconds(90), canceled: seconds(90) }),
+    ("leave", ModelRules { success: seconds(20), failure: seconds(0), canceled: seconds(30) }),
+];
 /// Who claims jobs in the trackers' own process.
 const OWNER: &str = "owner";
 
@@ -85,6 +95,8 @@ struct Player<'m> {
     /// The latest expiry that an answer rested on: it holds for ever.
     hidden_until: Timestamp,
     followers: Vec<Follower>,
+    /// What has left the stores, of all trackers.
+    shelf: Arc<Shelf>,
     /// Transitions that the trackers keep.
     changes: usize,
     /// The latest revision that was seen.
@@ -104,7 +116,9 @@ impl<'m> Player<'m> {
             1 => 3,
             _ => HistoryOptions::default().changes,
         };
-        let tracker = open(machine, &clock, changes).unwrap_or_else(|error| panic!("{error}"));
+        let shelf = Arc::default();
+        let tracker =
+            open(machine, &clock, changes, &shelf).unwrap_or_else(|error| panic!("{error}"));
         let model = Model::new(TOMBSTONES_STAY);
         Player {
             revision: tracker.revision(),
@@ -115,6 +129,7 @@ impl<'m> Player<'m> {
             model,
             hidden_until: Timestamp::MIN,
             followers: Vec::new(),
+            shelf,
             changes,
             is_dark: false,
             has_lapsed: false,
@@ -491,7 +506,7 @@ impl<'m> Player<'m> {
             if openings < 3 {
                 self.machine.threaten(a.wrapping_mul(31).wrapping_add(b));
             }
-            let opened = open(self.machine, &self.clock, self.changes);
+            let opened = open(self.machine, &self.clock, self.changes, &self.shelf);
             let is_off = self.machine.has_lost_power();
             match opened {
                 Ok(tracker) if !is_off => {
@@ -578,6 +593,9 @@ impl<'m> Player<'m> {
             parent: found.parent.map(|parent| parent.as_bytes()[15] - 1),
             roll_up: roll_up(&found.kind),
             retained_from: found.retention.from,
+            held: found.held.as_ref().map(|held| held.time),
+            told: found.retention.told,
+            ruled: ruled(&found.kind),
             lost: KINDS.iter().find(|(kind, _)| *kind == found.kind).map_or(Lost::Fail, |it| it.1),
             label: found.labels.get(LABEL).map(Into::into),
             log: self.log_of(&found),
@@ -618,6 +636,9 @@ impl<'m> Player<'m> {
             if let Err(error) = self.tracker.get(id(slot)) {
                 self.note_hidden(slot, &error);
             }
+            if let Some(gone) = self.model.gone_time(slot) {
+                assert!(self.shelf.has(id(slot)), "slot {slot} left at {gone}, and nobody kept it");
+            }
         }
         let jobs = self.model.jobs(now);
         let page = self.tracker.query(&Query::default()).unwrap_or_else(|e| panic!("{e}"));
@@ -641,8 +662,12 @@ fn open(
     machine: &mut dyn Machine,
     clock: &ManualClock,
     changes: usize,
+    shelf: &Arc<Shelf>,
 ) -> jobtrack::Result<Tracker> {
+    let archive: Arc<dyn Archive> = Arc::clone(shelf) as _;
     let options = Options {
+        archive: Some(archive),
+        retention_rules: rules(),
         clock: Arc::new(clock.clone()),
         tombstones: TombstoneOptions { keep: TOMBSTONES_STAY, ..TombstoneOptions::default() },
         // Time passes fast here; what goes, goes by number.
@@ -689,6 +714,30 @@ fn durability(b: u8) -> Durability {
     if b.is_multiple_of(4) { Durability::Synced } else { Durability::Deferred }
 }
 
+/// Rules of every sort: of all, of a kind, of an end, of a cause, and of several of these.
+fn rules() -> Vec<RetentionRule> {
+    let stay = |seconds| RetentionRule::any(Duration::from_secs(seconds));
+    let canceled = Ending::Cause(Cause::Canceled);
+    vec![
+        stay(50),
+        stay(20).ending(Ending::Success),
+        stay(5).ending(canceled),
+        stay(90).of_kind("again"),
+        stay(70).of_kind("again").ending(Ending::Success),
+        stay(0).of_kind("leave").ending(Ending::Failure),
+        stay(30).of_kind("leave").ending(canceled),
+        stay(20).of_kind("leave").ending(Ending::Success),
+    ]
+}
+
+const fn seconds(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+fn ruled(kind: &str) -> ModelRules {
+    RULED.iter().find(|(of, _)| *of == kind).map_or_else(ModelRules::default, |it| it.1)
+}
+
 /// When a job of this kind may succeed.
 fn roll_up(kind: &str) -> RollUp {
     match kind {
@@ -727,13 +776,17 @@ fn new_job(slot: u8, a: u8, b: u8, now: Timestamp) -> (NewJob, ModelJob) {
     let parent = Some(b % 11).filter(|parent| *parent < SLOTS);
     let key = (a / 32 % 4).checked_sub(2).map(|n| format!("k{n}"));
     let deadline = (b / 16).is_multiple_of(4).then_some(deadline);
-    let retention = Duration::from_secs(u64::from(a));
+    // Half of them are told nothing, and have what the rules say of their kind alone until they end.
+    let own = Duration::from_secs(u64::from(a));
+    let told = (b & 2 == 0).then_some(Told::Exactly);
+    let of_kind = if kind == "again" { 90 } else { 50 };
+    let retention = if told.is_some() { own } else { Duration::from_secs(of_kind) };
     let (cooperative, pause, cancel) = (a & 1 == 0, a & 6 != 6, a & 24 != 24);
     let new = NewJob {
         uuid: Some(id(slot)),
         cooperative,
         allows: Allows { pause, cancel },
-        retention: Some(retention),
+        retention: told.map(|_| own),
         kind: kind.to_owned(),
         deadline,
         idempotency_key: key.clone(),
@@ -762,6 +815,9 @@ fn new_job(slot: u8, a: u8, b: u8, now: Timestamp) -> (NewJob, ModelJob) {
         retained_from: None,
         label: None,
         log: ModelLog::default(),
+        held: None,
+        told,
+        ruled: ruled(kind),
     };
     (new, job)
 }
@@ -777,7 +833,7 @@ fn relabel(b: u8) -> (Update, ModelUpdate) {
 }
 
 /// How many sorts of changes there are.
-const CHANGES: u8 = 19;
+const CHANGES: u8 = 22;
 
 fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
     let (update, model) = match a % CHANGES {
@@ -813,7 +869,9 @@ fn change(slot: u8, a: u8, b: u8) -> (Command, ModelUpdate) {
         }
         16 => (Update::Release, ModelUpdate::Release),
         17 => relabel(b),
-        _ => (Update::FreeKey, ModelUpdate::FreeKey),
+        18 => (Update::FreeKey, ModelUpdate::FreeKey),
+        19 => (Update::Hold, ModelUpdate::Hold),
+        _ => (Update::Unhold, ModelUpdate::Unhold),
     };
     (Command::update(id(slot), update), model)
 }

@@ -38,6 +38,7 @@ pub mod processes;
 mod random;
 #[cfg(unix)]
 pub mod refusals;
+mod shelf;
 pub mod simulation;
 pub mod stress;
 
@@ -48,3 +49,4 @@ pub use faulty::{Fault, FaultyStore};
 pub use machine::{CrashMachine, FolderMachine, Machine};
 pub use oracle::{Content, Oracle, Watched};
 pub use random::Random;
+pub use shelf::Shelf;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jobtrack::{Action, Cause, ErrorKind, Lost, RollUp, State, Timestamp};
+use jobtrack::{Action, Cause, ErrorKind, Lost, RollUp, State, Timestamp, Told};
 
 /// A job as the model knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,23 @@ pub struct ModelJob {
     pub label: Option<String>,
     /// What happened to it.
     pub log: ModelLog,
+    /// Since when it is held.
+    pub held: Option<Timestamp>,
+    /// How its retention was told.
+    pub told: Option<Told>,
+    /// How long it stays if it ends well, badly, or as canceled, where nobody told it.
+    pub ruled: ModelRules,
+}
+
+/// How long the jobs of one kind stay by rule; None where none is made for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ModelRules {
+    /// That succeed.
+    pub success: Option<Duration>,
+    /// That fail.
+    pub failure: Option<Duration>,
+    /// That are canceled.
+    pub canceled: Option<Duration>,
 }
 
 /// The log of a job of the model.
@@ -131,6 +148,10 @@ pub enum ModelUpdate {
     FreeKey,
     /// It has this label, or (None) none.
     Relabel(Option<String>),
+    /// It stays until it is let go.
+    Hold,
+    /// It is let go.
+    Unhold,
 }
 
 impl ModelUpdate {
@@ -151,6 +172,8 @@ impl ModelUpdate {
             ModelUpdate::Release => "released",
             ModelUpdate::FreeKey => "key_freed",
             ModelUpdate::Relabel(_) => "relabeled",
+            ModelUpdate::Hold => "held",
+            ModelUpdate::Unhold => "unheld",
             ModelUpdate::Delete | ModelUpdate::Renew(_) => return None,
         })
     }
@@ -164,6 +187,8 @@ impl ModelUpdate {
                 | ModelUpdate::Delete
                 | ModelUpdate::FreeKey
                 | ModelUpdate::Relabel(_)
+                | ModelUpdate::Hold
+                | ModelUpdate::Unhold
         )
     }
 }
@@ -300,6 +325,9 @@ impl Model {
             if !ended {
                 return Err(ErrorKind::StillLive);
             }
+            if job.held.is_some() {
+                return Err(ErrorKind::Held);
+            }
             if !is_followed {
                 return Err(ErrorKind::StillLive);
             }
@@ -310,12 +338,24 @@ impl Model {
         if let ModelUpdate::Extend(retention) = update {
             if *retention > job.retention {
                 job.retention = *retention;
+                if !ended && job.told.is_none() {
+                    job.told = Some(Told::AtLeast);
+                }
                 let from = job.retained_from;
                 if job.expires.is_some() {
                     job.expires = from.map(|from| from.saturating_add(*retention));
                 }
                 job.hear_of(manner, now);
                 job.note_same("extended");
+            }
+            return Ok(());
+        }
+        if matches!(update, ModelUpdate::Hold | ModelUpdate::Unhold) {
+            let changed =
+                if *update == ModelUpdate::Hold { job.hold(now) } else { job.unhold(now) };
+            if changed {
+                job.hear_of(manner, now);
+                job.note_same(update.in_log().unwrap_or_default());
             }
             return Ok(());
         }
@@ -408,10 +448,12 @@ impl Model {
     fn keep(&mut self, slot: u8) {
         let Some(job) = self.jobs.get(&slot) else { return };
         let (Some(from), true) = (job.retained_from, job.has_ended()) else { return };
+        let is_held = job.held.is_some();
         let own = from.saturating_add(job.retention);
         let own = own.max(job.expires.unwrap_or(own));
         let parent = job.parent.and_then(|parent| self.jobs.get(&parent));
         let expires = match parent.map(|parent| parent.expires) {
+            _ if is_held => None,
             None => Some(own),
             Some(None) => None,
             Some(Some(expires)) => Some(own.max(expires)),
@@ -660,7 +702,9 @@ impl ModelJob {
             ModelUpdate::Extend(_)
             | ModelUpdate::Delete
             | ModelUpdate::FreeKey
-            | ModelUpdate::Relabel(_) => {}
+            | ModelUpdate::Relabel(_)
+            | ModelUpdate::Hold
+            | ModelUpdate::Unhold => {}
         }
         Ok(true)
     }
@@ -736,11 +780,44 @@ impl ModelJob {
         self.end(State::Failure, now);
     }
 
+    fn hold(&mut self, now: Timestamp) -> bool {
+        if self.held.is_some() {
+            return false;
+        }
+        self.held = Some(now);
+        // What its parent's stay has given it is its own from now on.
+        if let (Some(from), Some(expires)) = (self.retained_from, self.expires.take()) {
+            self.retention = self.retention.max(expires.saturating_since(from));
+        }
+        true
+    }
+
+    fn unhold(&mut self, now: Timestamp) -> bool {
+        let Some(since) = self.held.take() else { return false };
+        if let Some(from) = self.retained_from {
+            let from = from.saturating_add(now.saturating_since(since.max(from)));
+            self.retained_from = Some(from);
+            self.expires = Some(from.saturating_add(self.retention));
+        }
+        true
+    }
+
     fn end(&mut self, state: State, now: Timestamp) {
+        let ruled = match self.cause {
+            _ if state == State::Success => self.ruled.success,
+            Some(Cause::Canceled) => self.ruled.canceled,
+            _ => self.ruled.failure,
+        };
+        match (self.told.take(), ruled) {
+            (None, Some(ruled)) => self.retention = ruled,
+            (Some(Told::AtLeast), Some(ruled)) => self.retention = self.retention.max(ruled),
+            _ => {}
+        }
         self.state = state;
         self.requested = None;
         self.lease = None;
         self.retained_from = Some(now);
-        self.expires = Some(now.saturating_add(self.retention));
+        let expires = now.saturating_add(self.retention);
+        self.expires = Some(expires).filter(|_| self.held.is_none());
     }
 }

@@ -5,29 +5,32 @@
 //! can be asked: no two owners of one job are ever accepted, no job that has ended ever changes, no
 //! lease outlives its term once it was looked after, every counter is right, those of children
 //! included, a family ends and stays together, and every watcher knows what a listing knows, or was
-//! told of a gap.
+//! told of a gap. There are never more jobs than may be, none goes that has not ended or is held, and
+//! none that an archive did not get, which fails now and then.
 
 // A panic is how a test hears of what does not hold.
 #![allow(clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{
-    Action, Cause, Claim, Clock, Command, Direction, Durability, Error, ErrorKind, Expr, Failure,
-    Field, Hold, Job, JobId, LeaseOptions, Lost, NewJob, Options, Order, Query, Report, State,
-    Success, Timestamp, Tracker,
+    Action, Archive, Cause, Claim, Clock, Command, Direction, Durability, Ending, Error, ErrorKind,
+    Expr, Failure, Field, Hold, Job, JobId, LeaseOptions, Limits, Lost, NewJob, Options, Order,
+    Query, Report, RetentionRule, State, Success, Timestamp, Tracker,
 };
 
 use crate::follower::Follower;
-use crate::{CrashStore, ManualClock};
+use crate::{CrashStore, ManualClock, Shelf};
 
 /// Workers at a time, and how many names they have among them.
 const WORKERS: u64 = 8;
 const NAMES: u64 = 3;
 /// Jobs that are kept in work.
 const JOBS: u64 = 40;
+/// Jobs at most, finished ones included.
+const CAP: usize = 80;
 /// After how many steps everything is compared.
 const STEPS_PER_CHECK: u64 = 50;
 
@@ -46,6 +49,14 @@ pub struct Simulated {
     pub timed_out: u64,
     /// Times that the store was opened again.
     pub restarts: u64,
+    /// Jobs that were held.
+    pub held: u64,
+    /// Jobs that had to make room for others.
+    pub evicted: u64,
+    /// Creations that were refused since there was no room.
+    pub refused: u64,
+    /// Jobs that the archive got.
+    pub archived: u64,
 }
 
 /// Lets a simulation of this seed run for so many steps.
@@ -93,6 +104,10 @@ struct Simulation {
     tokens: BTreeMap<JobId, (u64, Timestamp)>,
     /// Jobs as they had ended.
     ended: BTreeMap<JobId, Arc<Job>>,
+    /// Jobs that are held, and jobs that were deleted.
+    held: BTreeSet<JobId>,
+    deleted: BTreeSet<JobId>,
+    shelf: Arc<Shelf>,
     seen: Simulated,
 }
 
@@ -101,7 +116,8 @@ impl Simulation {
         let start = Timestamp::from_micros(1_772_359_200_000_000).unwrap_or(Timestamp::MIN);
         let clock = ManualClock::new(start);
         let store = Arc::new(CrashStore::new());
-        let tracker = open(&store, &clock);
+        let shelf = Arc::default();
+        let tracker = open(&store, &clock, &shelf);
         let followers = ["state=running", "kind=again", ""].map(|filter| {
             let filter = match filter.split_once('=') {
                 Some((name, value)) => Expr::parse(name, value, jobtrack::Names::Native),
@@ -119,6 +135,9 @@ impl Simulation {
             workers: (0..WORKERS).map(|_| Worker::default()).collect(),
             tokens: BTreeMap::new(),
             ended: BTreeMap::new(),
+            held: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            shelf,
             seen: Simulated::default(),
         }
     }
@@ -329,18 +348,26 @@ impl Simulation {
             parent,
             kind: kinds.get(which).copied().unwrap_or_default().to_owned(),
             deadline: (self.random.below(4) == 0).then_some(deadline),
-            retention: Some(Duration::from_secs(self.random.below(60))),
+            retention: (self.random.below(2) == 0)
+                .then(|| Duration::from_secs(self.random.below(60))),
             cooperative: self.random.below(4) == 0,
             ..NewJob::described(format!("{}", self.random.below(1_000)))
         };
         // A job that a crash takes back was never claimed: claims are synced.
         let command = Command::create(job).durability(Durability::Deferred);
         if let Err(error) = self.tracker.run(command) {
-            assert_eq!(error.field(), Some("parent"), "{error}");
+            match error.field() {
+                Some("parent") => {}
+                Some("limits.jobs") => self.seen.refused += 1,
+                _ => fail(&error),
+            }
         }
     }
 
     fn pass_time(&mut self) {
+        if self.random.below(10) == 0 {
+            self.shelf.fail(!self.shelf.fails());
+        }
         self.clock.advance(Duration::from_millis(self.random.below(20_000)));
     }
 
@@ -348,19 +375,38 @@ impl Simulation {
     fn operate(&mut self) {
         let Some(job) = self.random_job() else { return };
         let id = job.uuid;
-        let command = match self.random.below(8) {
+        let command = match self.random.below(11) {
             0 | 1 => Command::request(id, Action::Cancel),
             2 => Command::request(id, Action::Pause),
             3 => Command::request(id, Action::Resume),
             4 => Command::fail(id, Failure::new(9, "by force")).forced(),
             5 => Command::extend(id, Duration::from_secs(self.random.below(90))),
             6 => Command::delete(id),
+            7 => Command::hold(id),
+            8 | 9 => Command::unhold(self.held.first().copied().unwrap_or(id)),
             _ => Command::claim_job(id, Hold::leased("operator")),
         };
-        let (now, held) = (self.tracker.now(), self.tokens.get(&id).copied());
-        let Ok(applied) = self.tracker.run(command) else { return };
+        let (now, tokens) = (self.tracker.now(), self.tokens.clone());
+        let is_delete = command == Command::delete(id);
+        let applied = match self.tracker.run(command) {
+            Ok(applied) => applied,
+            Err(error) => {
+                let is_held = self.held.contains(&id);
+                assert!(error.kind() != ErrorKind::Held || is_held, "{error}");
+                return;
+            }
+        };
         let job = applied.job;
-        if let (Some(lease), Some((token, until))) = (&job.lease, held)
+        let id = job.uuid;
+        if is_delete {
+            assert!(!self.held.contains(&id), "deleted though it is held: {job:?}");
+            self.deleted.insert(id);
+        } else if job.held.is_none() {
+            self.held.remove(&id);
+        } else if self.held.insert(id) {
+            self.seen.held += 1;
+        }
+        if let (Some(lease), Some((token, until))) = (&job.lease, tokens.get(&id).copied())
             && lease.token != token
         {
             assert!(lease.token > token && now >= until, "taken from its holder: {job:?}");
@@ -410,7 +456,7 @@ impl Simulation {
         }
         self.followers.iter_mut().for_each(Follower::is_cut_off);
         self.clock.restart();
-        let tracker = open(&self.store, &self.clock);
+        let tracker = open(&self.store, &self.clock, &self.shelf);
         self.left_behind.push(std::mem::replace(&mut self.tracker, tracker));
         if self.left_behind.len() > 2 {
             // A tracker of a store that is no more closes nothing that matters.
@@ -428,6 +474,12 @@ impl Simulation {
     }
 
     fn check(&mut self) {
+        let status = self.tracker.archive_status().unwrap_or_else(|error| fail(&error));
+        if self.shelf.fails() || status.is_some_and(|status| status.failing.is_some()) {
+            // What waits for it is told to nobody who watches, and it is tried once a second.
+            self.shelf.fail(false);
+            self.clock.advance(Duration::from_secs(1));
+        }
         while self.tracker.maintain(1_000).unwrap_or_else(|error| fail(&error)).more {}
         let page = self.tracker.query(&Query::default()).unwrap_or_else(|error| fail(&error));
         let now = self.tracker.now();
@@ -464,7 +516,7 @@ impl Simulation {
                 let stays = match (job.expire_time(), child.expire_time()) {
                     (None, stays) => stays.is_none(),
                     (Some(parent), Some(child)) => child >= parent,
-                    (Some(_), None) => false,
+                    (Some(_), None) => child.held.is_some(),
                 };
                 assert!(stays, "{child:?} does not stay as long as {job:?}");
             }
@@ -472,17 +524,39 @@ impl Simulation {
         for follower in &mut self.followers {
             follower.check(&self.tracker, true);
         }
-        // What is gone needs no memory.
+        assert!(page.jobs.len() <= CAP, "{} jobs are more than may be", page.jobs.len());
         let there: Vec<_> = page.jobs.iter().map(|job| job.uuid).collect();
-        self.ended.retain(|id, _| there.binary_search(id).is_ok());
+        let is_there = |id: &JobId| there.binary_search(id).is_ok();
+        let vanished = self.held.iter().find(|id| !is_there(id));
+        assert_eq!(vanished, None, "it was held, and is gone");
+        assert_eq!(self.shelf.wrong(), None, "it went, but had not ended or was held");
+        for id in self.ended.keys().filter(|id| !is_there(id)) {
+            assert!(self.shelf.has(*id), "{id} is gone, and nobody kept it");
+            let how = self.tracker.get(*id).err();
+            let is_expired = how.is_none_or(|error| !error.message().contains("was deleted"));
+            self.seen.evicted += u64::from(!is_expired && !self.deleted.contains(id));
+        }
+        self.seen.archived = self.shelf.len() as u64;
+        // What is gone needs no memory.
+        self.ended.retain(|id, _| is_there(id));
     }
 }
 
-fn open(store: &Arc<CrashStore>, clock: &ManualClock) -> Tracker {
+fn open(store: &Arc<CrashStore>, clock: &ManualClock, shelf: &Arc<Shelf>) -> Tracker {
     let lost = [("again", Lost::QueueAgain { at_most: 2 }), ("leave", Lost::Leave)];
     let by_kind = lost.map(|(kind, lost)| (kind.to_owned(), lost)).into();
+    let archive: Arc<dyn Archive> = Arc::clone(shelf) as _;
+    let minute = Duration::from_secs(60);
     let options = Options {
         clock: Arc::new(clock.clone()),
+        retention_rules: vec![
+            RetentionRule::any(minute),
+            RetentionRule::any(2 * minute).ending(Ending::Cause(Cause::Lost)),
+            RetentionRule::any(minute / 2).of_kind("again").ending(Ending::Success),
+        ],
+        limits: Limits { jobs: CAP, ..Limits::default() },
+        evict: true,
+        archive: Some(archive),
         leases: LeaseOptions { by_kind, ..LeaseOptions::default() },
         ..Options::default()
     };

@@ -52,6 +52,7 @@
 //! Run work, schedule it, retry it, or pass messages. Answer queries from the store: all jobs are
 //! held in memory, payloads apart.
 
+mod archive;
 mod clock;
 mod command;
 mod error;
@@ -66,6 +67,7 @@ mod timestamp;
 mod tracker;
 mod watch;
 
+pub use archive::Archive;
 pub use clock::{Clock, SystemClock};
 pub use command::{
     Change, Claim, Command, Extension, Failure, FailureError, Hold, NewJob, Relabel, Renewal,
@@ -74,7 +76,9 @@ pub use command::{
 pub use error::{Error, ErrorKind, Result, quoted};
 pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
-    Action, Actor, Allows, Argument, BULK_KIND, Cause, Ended, ErrorDetail, Gone, Held, Job, JobError, JobId, JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request, Retention, Revision, Scope, Severity, State, Text, Told,
+    Action, Actor, Allows, Argument, BULK_KIND, Cause, Ended, ErrorDetail, Gone, Held, Job,
+    JobError, JobId, JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request,
+    Retention, Revision, Scope, Severity, State, Text, Told,
 };
 pub use lifecycle::{Children, Ending, FamilyOptions, LeaseOptions, Lost, RetentionRule, RollUp};
 pub use limits::Limits;
@@ -86,6 +90,8 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, Bulk, BulkAction, BulkRequest, BulkStep, Estimate, FormatLevel, Found, LogOptions, Maintained, OpenReport, Opening, Options, Stats, Ticket, TombstoneOptions, Tracker, Tree, TreeNode, Watch,
+    Applied, ArchiveStatus, Bulk, BulkAction, BulkRequest, BulkStep, Estimate, FormatLevel, Found,
+    LogOptions, Maintained, OpenReport, Opening, Options, Stats, Ticket, TombstoneOptions, Tracker,
+    Tree, TreeNode, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

@@ -71,8 +71,13 @@ pub struct Limits {
     pub error_arguments: usize,
     /// `error.target`, and code and message of an error's argument: 1,024 bytes each.
     pub error_text: usize,
-    /// Jobs in the tracker, ended ones included: no limit but the machine's, unless set.
+    /// Jobs in the tracker, ended and held ones included: no limit but the machine's, unless set. A
+    /// new job beyond it is refused, or makes others go ([`Options::evict`](crate::Options::evict)).
     pub jobs: usize,
+    /// Bytes of the records of all jobs, as they stand in the store: no limit but the machine's,
+    /// unless set. Exact, and the same after a restart. As with `jobs`, new jobs are what it bears
+    /// upon: those that are there may still change, end and grow.
+    pub bytes: usize,
     /// Bytes of memory that the jobs may take, as [`Tracker::memory`](crate::Tracker::memory) counts
     /// them: no limit but the machine's, unless set. The last eighth is kept for jobs that are there
     /// already: new ones are refused before. What rows that have changed still hold may pass it for a
@@ -93,6 +98,7 @@ impl Default for Limits {
             error_arguments: 16,
             error_text: 1_024,
             jobs: usize::MAX,
+            bytes: usize::MAX,
             memory: usize::MAX,
         }
     }

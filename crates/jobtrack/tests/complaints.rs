@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jobtrack::{
-    Action, Actor, Argument, BulkAction, BulkRequest, Cause, Claim, Command, Durability, ErrorKind,
-    EventKind, Expr, Failure, FailureError, Hold, JobId, LeaseOptions, Lost, MemoryStore, Names,
-    NewJob, Options, Order, Progress, Query, Report, Severity, State, Store, Success, Tracker,
+    Action, Actor, Argument, BulkAction, BulkRequest, Cause, Claim, Command, Durability, Ending,
+    ErrorKind, EventKind, Expr, Failure, FailureError, Hold, JobId, LeaseOptions, Limits, Lost,
+    MemoryStore, Names, NewJob, Options, Order, Progress, Query, Report, RetentionRule, Severity,
+    State, Store, Success, Tracker,
 };
 use jobtrack_testkit::{CrashStore, ManualClock};
 
@@ -58,6 +59,20 @@ fn row_01_the_result_is_gone_before_it_is_read() {
     let gone = tracker.get(id).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Gone, "a late asker hears that it expired");
     assert!(gone.message().contains("ended in failure"), "{gone}");
+
+    // One length does not fit all: failures stay longer by rule, and what somebody needs is held.
+    let failures = RetentionRule::any(seconds(3_600)).ending(Ending::Failure);
+    let options = Options { retention_rules: vec![failures], ..Options::default() };
+    let tracker = open_with(MemoryStore::new(), &clock, options);
+    let (good, bad) = (running(&tracker, NewJob::default()), running(&tracker, NewJob::default()));
+    tracker.succeed(good, Success::default()).unwrap();
+    tracker.fail(bad, Failure::default()).unwrap();
+    tracker.hold(good).unwrap();
+    clock.advance(seconds(3_599));
+    assert!(tracker.get(good).is_ok() && tracker.get(bad).is_ok());
+    tracker.unhold(good).unwrap();
+    clock.advance(seconds(300));
+    assert!(tracker.get(good).is_err() && tracker.get(bad).is_err());
 }
 
 #[test]
@@ -87,6 +102,26 @@ fn row_02_finished_jobs_fill_memory_and_deletion_cannot_keep_up() {
         round();
         assert!(records(&store) <= 100, "{} records", records(&store));
     }
+    drop(tracker);
+
+    // A cap by number or bytes is met by those that are finished, and by a refusal if none is.
+    let limits = Limits { jobs: 20, bytes: 3_000, ..Limits::default() };
+    let options = Options { limits, evict: true, ..Options::default() };
+    let tracker = open_with(MemoryStore::new(), &clock, options);
+    for _ in 0..100 {
+        let id = running(&tracker, NewJob::default());
+        tracker.succeed(id, Success::default()).unwrap();
+        assert!(tracker.counts().unwrap().total() <= 20);
+    }
+    let full = (0..100).find_map(|_| tracker.create(NewJob::default()).err()).unwrap();
+    assert_eq!(full.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(tracker.counts().unwrap().of_state(State::Success), 0, "{full}");
+    let live = tracker.query(&Query::default()).unwrap().jobs;
+    // And when it is full, ending and deleting still work.
+    tracker.start(live[0].uuid).unwrap();
+    tracker.succeed(live[0].uuid, Success::default()).unwrap();
+    tracker.delete(live[0].uuid).unwrap();
+    tracker.create(NewJob::default()).unwrap();
 }
 
 #[test]

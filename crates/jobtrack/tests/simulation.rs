@@ -21,9 +21,15 @@ fn no_worker_however_bad_is_a_second_owner_and_no_job_is_held_for_ever() {
         all.lost += seen.lost;
         all.timed_out += seen.timed_out;
         all.restarts += seen.restarts;
+        all.held += seen.held;
+        all.evicted += seen.evicted;
+        all.refused += seen.refused;
+        all.archived += seen.archived;
     }
     println!("{seeds} seeds of {STEPS} steps: {all:?}");
     // A simulation in which nothing goes wrong proves nothing.
-    let least = [all.claims, all.accepted, all.late, all.lost, all.timed_out, all.restarts];
+    let worked = [all.claims, all.accepted, all.late, all.lost, all.timed_out, all.restarts];
+    let stayed = [all.held, all.evicted, all.refused, all.archived];
+    let least = [&worked[..], &stayed].concat();
     assert!(least.iter().all(|count| *count >= 10 * seeds), "{all:?}");
 }

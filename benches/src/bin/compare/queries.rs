@@ -116,7 +116,8 @@ fn plan(tracker: &Tracker, class: &QueryClass) -> String {
 
 /// The job as both sides have it: revisions are each side's own.
 pub(crate) fn record(job: &Job) -> JobParts {
-    JobParts { revision: Revision::default(), ..job.into() }
+    // SQLite has no column for how a retention was told.
+    JobParts { revision: Revision::default(), retention_told: None, ..job.into() }
 }
 
 /// What the tracker answers, in a form that both sides have.

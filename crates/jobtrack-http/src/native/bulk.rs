@@ -58,7 +58,9 @@ pub(super) async fn bulk(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answe
     drop(tokio::task::spawn_blocking(move || carry_out(bulk, place)));
     let mut response = render::found(&job, None, Layout::Compact);
     *response.status_mut() = StatusCode::ACCEPTED;
-    if let Ok(location) = HeaderValue::try_from(Base::of(&parts).path(&format!("{JOBS}/{}", job.uuid))) {
+    if let Ok(location) =
+        HeaderValue::try_from(Base::of(&parts).path(&format!("{JOBS}/{}", job.uuid)))
+    {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)

@@ -143,6 +143,7 @@ struct Synced {
 #[derive(Serialize)]
 struct Done {
     expired: usize,
+    evicted: usize,
     tombstones: usize,
     lapsed: usize,
     followed: usize,
@@ -195,7 +196,7 @@ impl From<&OpenReport> for Opened {
 
 impl From<Maintained> for Done {
     fn from(maintained: Maintained) -> Self {
-        let Maintained { expired, tombstones, lapsed, followed, more } = maintained;
-        Done { expired, tombstones, lapsed, followed, more }
+        let Maintained { expired, evicted, tombstones, lapsed, followed, more } = maintained;
+        Done { expired, evicted, tombstones, lapsed, followed, more }
     }
 }

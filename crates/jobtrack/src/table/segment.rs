@@ -154,7 +154,8 @@ impl Segment {
     /// What is left of the row's job when its time is up: [`Gone::expired`] without the job.
     pub(crate) fn gone(&self, row: RowId) -> Gone {
         let end_time = self.time(&Field::EndTime, row).unwrap_or(Timestamp::MIN);
-        let code = self.fixed(&Field::Code).number(row).map(|key| value_of(FieldType::Integer, key));
+        let code =
+            self.fixed(&Field::Code).number(row).map(|key| value_of(FieldType::Integer, key));
         let code = match code {
             Some(ValueRef::Integer(code)) => i64::try_from(code).unwrap_or(0),
             _ => 0,

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::archiving::Removals;
 use super::group::{Answers, Group, NextKeys, Prepared, Published, head_expected, head_write};
 use super::shortlist::Shortlists;
 use super::ticket::Entry;
@@ -95,8 +96,13 @@ impl Inner {
         let now = self.time.now();
         let tombstones = &view.table.tombstones;
         let tombstones_due = tombstones.due(now, self.options.tombstones.at_most).next();
+        // Where none was, none of those that are too many may go.
+        let limits = &self.options.limits;
+        let is_over = view.table.len() > limits.jobs
+            || limits.bytes != usize::MAX && view.record_bytes > limits.bytes as u64;
         maintained.more = tombstones_due.is_some()
-            || view.table.has_due(now)
+            || maintained.evicted > 0 && is_over
+            || view.table.has_due(now) && !self.archiving.is_failing()
             || view.table.sides.timers.due(now).next().is_some()
             || view.table.sides.families.unsettled().next().is_some();
         Ok(maintained)
@@ -192,6 +198,19 @@ impl Inner {
         sweep: usize,
         at_least: Durability,
     ) -> (Answers, Result<Maintained>) {
+        let is_upkeep = entries.is_empty() && at_least == Durability::Deferred;
+        let removals = self.archiving.removals(self.time.clock().monotonic(), is_upkeep);
+        self.commit_removing(driver, entries, sweep, at_least, removals)
+    }
+
+    fn commit_removing(
+        &self,
+        driver: &mut Driver,
+        entries: &[Entry],
+        sweep: usize,
+        at_least: Durability,
+        removals: Removals,
+    ) -> (Answers, Result<Maintained>) {
         let now = self.time.moment();
         // Nobody but the holder of the driver writes to the table, so what is decided upon it here
         // still holds when it is published below.
@@ -202,6 +221,7 @@ impl Inner {
         let (keys, shortlists) = (driver.keys, &mut driver.shortlists);
         let (options, overlay) = (&self.options, &self.overlay);
         let mut group = Group::new(&view, options, clock, now, keys, shortlists, overlay);
+        group = group.removing(removals);
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);
@@ -214,6 +234,7 @@ impl Inner {
         let syncs_nothing = is_upkeep || durability == Durability::Deferred || !view.has_deferred;
         let nothing_to_store =
             group.is_empty() && syncs_nothing && at_least == Durability::Deferred;
+        let record_bytes = group.bytes();
         let prepared = match group.prepare(id) {
             Ok(prepared) => prepared,
             Err((error, slots)) => {
@@ -224,6 +245,12 @@ impl Inner {
         };
         drop(view);
         let Prepared { mut batch, mut plan } = prepared;
+        if let Err(error) = self.archiving.take(&plan.leaving, clock.monotonic(), now.engine) {
+            // All the same without removing anything, so that no change waits for the archive.
+            driver.shortlists.clear();
+            let removals = Removals::None(error);
+            return self.commit_removing(driver, entries, sweep, at_least, removals);
+        }
         if nothing_to_store {
             if !plan.looked_at.is_empty() {
                 plan.note_looked_at(&mut self.view.write().table);
@@ -242,12 +269,14 @@ impl Inner {
                 let swept_until = plan.swept_until;
                 let maintained = Maintained {
                     expired: plan.swept,
+                    evicted: plan.evicted,
                     lapsed: plan.lapsed,
                     followed: plan.followed,
                     tombstones: plan.forgotten_tombstones(),
                     more: false,
                 };
                 let mut view = self.view.write();
+                view.record_bytes = record_bytes;
                 view.stored(durability, now.engine, swept_until);
                 let published = plan.publish(&mut view.table, number, &self.overlay);
                 let Published { answers, ended, transitions } = published;

@@ -1,5 +1,6 @@
 //! One commit in the making: commands decided in turn, what is due swept, and the batch of it all.
 
+mod caps;
 mod claim;
 mod family;
 mod keys;
@@ -12,9 +13,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use self::caps::Room;
 use self::keys::key_taken;
 pub(super) use self::log::Logged;
 use self::log::Note;
+use super::archiving::Removals;
 use super::progress::{self, Overlay};
 use super::shortlist::Shortlists;
 use super::ticket::{Entry, Slot};
@@ -24,13 +27,13 @@ use crate::command::{Change, Command, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Gone, Job, JobId, LogKind, Revision};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
-use crate::limits::{COMMIT_COMMANDS, check_count};
+use crate::limits::check_count;
 use crate::store::{
     Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Stay,
     Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
     encode_tombstone,
 };
-use crate::table::{DueJob, FastMap, IdempotencyKey, Part, PlaceId, Row, RowId, Segment, Table};
+use crate::table::{FastMap, IdempotencyKey, Part, PlaceId, Row, RowId, Segment, Table};
 use crate::timestamp::Timestamp;
 use crate::watch::{After, Before, Transition};
 
@@ -57,10 +60,12 @@ pub(super) struct Group<'a> {
     epoch: u64,
     /// Whether there are commits that are not synced yet.
     has_deferred: bool,
+    removals: Removals,
     plan: Plan,
     durability: Durability,
     created: usize,
     removed: usize,
+    room: Room<'a>,
 }
 
 struct Touched {
@@ -152,6 +157,10 @@ pub(super) struct Plan {
     /// The latest expiry among the jobs swept.
     pub(super) swept_until: Option<Timestamp>,
     pub(super) swept: usize,
+    /// Jobs that go, for the archive if there is one.
+    pub(super) leaving: Vec<Arc<Job>>,
+    /// Jobs that had to make room for others.
+    pub(super) evicted: usize,
     /// Jobs whose lease or deadline had run out.
     pub(super) lapsed: usize,
     /// Children that followed a change of their parent.
@@ -187,6 +196,8 @@ impl<'a> Group<'a> {
             decided: Vec::new(),
             swept_until: None,
             swept: 0,
+            leaving: Vec::new(),
+            evicted: 0,
             lapsed: 0,
             followed: 0,
             looked_at: Vec::new(),
@@ -203,11 +214,18 @@ impl<'a> Group<'a> {
             format: view.format,
             epoch: view.table.revision.epoch,
             has_deferred: view.has_deferred,
+            removals: Removals::All,
             plan,
             durability: Durability::Deferred,
             created: 0,
             removed: 0,
+            room: Room::with_bytes(view.record_bytes),
         }
+    }
+
+    /// Lets the group remove no more than this.
+    pub(super) fn removing(self, removals: Removals) -> Self {
+        Group { removals, ..self }
     }
 
     /// Takes up to `budget` jobs and as many tombstones whose time is up, and as many jobs whose
@@ -216,38 +234,14 @@ impl<'a> Group<'a> {
         let table = self.table;
         let due = table.tombstones.due(self.now.engine, self.options.tombstones.at_most);
         self.plan.forgotten_tombstones.extend(due.take(budget));
-        // Mostly nothing is, and that is quickly found out.
-        let has_due = table.has_due(self.now.engine);
-        let expired = has_due.then(|| table.due(self.now.engine)).into_iter().flatten();
-        if has_due {
-            self.plan.touched.reserve(budget.min(COMMIT_COMMANDS));
-        }
-        // A parent stays until its children have followed its end.
-        let is_free = |due: &DueJob<'_>| !table.sides.families.is_unsettled(due.id());
-        for due in expired.filter(is_free).take(budget) {
-            self.plan.swept_until = self.plan.swept_until.max(due.expire_time());
-            self.plan.swept += 1;
-            match due {
-                DueJob::Part(part, row) if table.is_plain(part, row) => self.bury_row(part, row),
-                DueJob::Head(head, row) => {
-                    self.bury(&row.job, Place::of(row.clone()), false);
-                    if let Some(touched) = self.plan.touched.get_mut(&row.job.uuid) {
-                        touched.row = Some((head, None));
-                    }
-                }
-                DueJob::Part(part, row) => {
-                    let row = table.part_row(part, row);
-                    let job = Arc::clone(&row.job);
-                    self.bury(&job, Place::of(row), false);
-                }
-            }
-        }
+        self.sweep_due(budget);
         for id in table.sides.timers.due(self.now.engine).take(budget) {
             if let Ok((job, place)) = self.find(id) {
                 self.lapse(&job, place);
             }
         }
         self.follow(budget);
+        self.shrink(budget);
     }
 
     /// Decides one command.
@@ -307,14 +301,6 @@ impl<'a> Group<'a> {
         if let Err(error) = self.check_free(id) {
             return Decided::Refused(error.with_field("uuid").with_job(id), rests_on);
         }
-        let held = (self.table.len() + self.created).saturating_sub(self.removed);
-        if held >= self.options.limits.jobs {
-            let error = Error::new(
-                ErrorKind::LimitExceeded,
-                format!("{held} jobs are held, at most {} may be", self.options.limits.jobs),
-            );
-            return Decided::Refused(error.with_job(id), RestsOn::Group);
-        }
         if let Err(error) = self.check_memory() {
             return Decided::Refused(error.with_job(id), RestsOn::Table);
         }
@@ -326,6 +312,9 @@ impl<'a> Group<'a> {
                 if let Some(first) = key.and_then(|key| self.of_key(&key)) {
                     let rests_on = self.rests_on(first.uuid);
                     return Decided::Refused(key_taken(&first, "uuid"), rests_on);
+                }
+                if let Err(error) = self.make_room(&job) {
+                    return Decided::Refused(error.with_job(id), RestsOn::Group);
                 }
                 let place = self.place_for(id);
                 self.created += 1;
@@ -417,6 +406,9 @@ impl<'a> Group<'a> {
                 let message = "its children have not followed its end yet; try again in a moment";
                 let error = Error::new(ErrorKind::StillLive, message).with_job(id);
                 Decided::Refused(error, rests_on)
+            }
+            Ok(Outcome::Forgotten) if let Removals::None(error) = &self.removals => {
+                Decided::Refused(error.clone().with_job(id), rests_on)
             }
             Ok(Outcome::Forgotten) => {
                 self.bury(&job, place, true);
@@ -515,6 +507,11 @@ impl<'a> Group<'a> {
                     ),
                 ))
             }
+            // One that nobody sees any more has its place until the archive takes it.
+            Err(_) if self.version(id).is_some() => match &self.removals {
+                Removals::None(error) => Err(error.clone()),
+                Removals::All | Removals::Asked => Ok(()),
+            },
             Err(_) => Ok(()),
         }
     }
@@ -538,6 +535,7 @@ impl<'a> Group<'a> {
         let had_key = earlier.and_then(IdempotencyKey::of);
         let claims = self.claims_before(id, earlier);
         let stay = self.stay_before(id, earlier);
+        self.count_bytes(place.before.as_ref(), Some(&job));
         if old == job.parent {
             self.count_child(old, old_state, Some(job.state()));
         } else {
@@ -547,6 +545,7 @@ impl<'a> Group<'a> {
         let Place { key, stored, mut before } = place;
         let expired = before.as_ref().and_then(|version| self.expired_version(version));
         if let Some(gone) = expired {
+            self.leaves(before.as_ref().and_then(|version| self.job_of(version)));
             // The new job takes the place of one that nobody swept and that nobody can see.
             self.plan.steps.push(Step { before: before.take(), after: Next::Gone(gone) });
             self.plan.lost_one = true;
@@ -602,12 +601,14 @@ impl<'a> Group<'a> {
         job.is_expired(self.now.engine).then(|| Arc::new(Gone::expired(job)))
     }
 
-    fn bury(&mut self, job: &Job, place: Place, was_deleted: bool) {
+    fn bury(&mut self, job: &Arc<Job>, place: Place, was_deleted: bool) {
+        self.leaves(Some(Arc::clone(job)));
         let engine = self.now.engine;
         let gone = if was_deleted { Gone::deleted(job, engine) } else { Gone::expired(job) };
         let id = job.uuid;
         let claims = self.claims_before(id, Some(job));
         let stay = self.stay_before(id, Some(job));
+        self.count_bytes(place.before.as_ref(), None);
         let Place { key, stored, before } = place;
         self.take_key(IdempotencyKey::of(job), None, id);
         self.count_child(job.parent, Some(job.state()), None);

@@ -4,6 +4,7 @@
 //! time commits (`ticket` says who), the store comes first, and nothing is seen before it is stored
 //! ([`commit`]). A read takes a snapshot of the table and disturbs nobody.
 
+mod archiving;
 mod bulk;
 mod commit;
 mod group;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use archiving::ArchiveStatus;
 pub use bulk::{Bulk, BulkAction, BulkRequest, BulkStep};
 pub use keep::FormatLevel;
 pub use load::Opening;
@@ -39,6 +41,7 @@ pub use ticket::Ticket;
 pub use tree::{Tree, TreeNode};
 pub use watch::Watch;
 
+use self::archiving::Archiving;
 use self::commit::Driver;
 use self::progress::Overlay;
 use self::stats::Counters;
@@ -46,6 +49,7 @@ use self::ticket::{Entry, Queue, Slot};
 use self::time::EngineTime;
 use self::upkeep::Upkeep;
 use self::waiters::Waiters;
+use crate::archive::Archive;
 use crate::clock::{Clock, SystemClock};
 use crate::command::{
     Claim, Command, Failure, Hold, NewJob, Report, Success, check_retention, check_term,
@@ -85,6 +89,12 @@ pub struct Options {
     pub log: LogOptions,
     /// What is too long and too many.
     pub limits: Limits,
+    /// Whether a new job beyond [`Limits::jobs`] or [`Limits::bytes`] makes those go that have been
+    /// finished for the longest time; otherwise it is refused, which is the default. None goes that
+    /// lives or is held.
+    pub evict: bool,
+    /// Who gets jobs before they are removed; nobody unless set.
+    pub archive: Option<Arc<dyn Archive>>,
     /// How the store is opened.
     pub opening: Opening,
     /// How long leases last, and what becomes of jobs whose worker was lost.
@@ -103,6 +113,8 @@ impl Default for Options {
             history: HistoryOptions::default(),
             log: LogOptions::default(),
             limits: Limits::default(),
+            evict: false,
+            archive: None,
             opening: Opening::default(),
             leases: LeaseOptions::default(),
             families: FamilyOptions::default(),
@@ -119,6 +131,7 @@ impl fmt::Debug for Options {
             .field("history", &self.history)
             .field("log", &self.log)
             .field("limits", &self.limits)
+            .field("evict", &self.evict)
             .field("opening", &self.opening)
             .field("leases", &self.leases)
             .field("families", &self.families)
@@ -187,6 +200,8 @@ impl Deref for Found {
 pub struct Maintained {
     /// Expired jobs that were taken out.
     pub expired: usize,
+    /// Jobs that had to go since there were more than may be.
+    pub evicted: usize,
     /// Tombstones that were taken out.
     pub tombstones: usize,
     /// Jobs whose lease or deadline had run out.
@@ -235,6 +250,7 @@ struct Inner {
     newest_format: u32,
     overlay: Overlay,
     counters: Counters,
+    archiving: Archiving,
 }
 
 /// What readers see.
@@ -247,6 +263,8 @@ struct View {
     durable_horizon: Timestamp,
     /// Whether there are commits that are not synced yet.
     has_deferred: bool,
+    /// Bytes of all records of jobs; kept up only where they are limited.
+    record_bytes: u64,
     /// The latest expiry among jobs that such commits swept.
     swept_unsynced: Option<Timestamp>,
 }

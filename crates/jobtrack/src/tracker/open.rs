@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::archiving::Archiving;
 use super::commit::Driver;
 use super::group::{NextKeys, head_expected, head_write};
 use super::load::{self, RawJob};
@@ -90,6 +91,7 @@ pub(super) fn open(store: Box<dyn Store>, options: Options, newest: u32) -> Resu
         number = store.load(&mut |space, key, record| {
             let known = match space {
                 Space::Job => number_of(space, key).map(|key| {
+                    loaded.record_bytes += record.value.len() as u64;
                     loaded.next.job = loaded.next.job.max(key.saturating_add(1));
                     Some(RawJob { key, bytes: record.value, stored: record.revision })
                 }),
@@ -162,7 +164,7 @@ fn settle(
     let epoch = if head.is_clean { Some(head.epoch) } else { head.epoch.checked_add(1) };
     let engine = wall.max(head.horizon);
     check_room(engine)?;
-    let Loaded { tombstones, next, mut epochs, claims, stays } = loaded;
+    let Loaded { tombstones, next, mut epochs, claims, stays, record_bytes } = loaded;
     table.tombstones = tombstones;
     let lost = revive_leases(&mut table, &claims, &options.leases, engine);
     drop(claims);
@@ -220,6 +222,7 @@ fn settle(
         epochs,
         newest_format: newest,
         history: History::new(options.history, table.revision),
+        archiving: Archiving::new(options.archive.clone()),
         options,
         store,
         report,
@@ -229,6 +232,7 @@ fn settle(
             is_closed: false,
             durable_horizon: engine,
             has_deferred: false,
+            record_bytes,
             swept_unsynced: None,
         }),
         driver: Mutex::new(Driver::new(next, batch.id)),
@@ -258,6 +262,8 @@ struct Loaded {
     claims: HashMap<u64, Claims>,
     /// The same of how it was told to stay.
     stays: HashMap<u64, Stay>,
+    /// Bytes of all records of jobs.
+    record_bytes: u64,
 }
 
 impl Default for Loaded {
@@ -265,7 +271,7 @@ impl Default for Loaded {
         let next = NextKeys { job: 1, tombstone: 1 };
         let (claims, stays) = (HashMap::new(), HashMap::new());
         let (tombstones, epochs) = (Tombstones::default(), Epochs::default());
-        Loaded { tombstones, next, epochs, claims, stays }
+        Loaded { tombstones, next, epochs, claims, stays, record_bytes: 0 }
     }
 }
 

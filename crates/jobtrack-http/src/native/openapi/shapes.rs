@@ -543,6 +543,8 @@ pub(crate) struct Synced {
 #[derive(ToSchema)]
 pub(crate) struct Maintained {
     expired: u64,
+    /// Jobs that made room for others.
+    evicted: u64,
     tombstones: u64,
     /// Jobs whose lease or deadline had run out.
     lapsed: u64,

@@ -17,8 +17,8 @@ use super::super::numbers::{Key, time_of, value_of};
 use super::Segment;
 use crate::field::{Field, ValueRef};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease, Phase,
-    Progress, Request, Retention, Revision, Scope, State, Text,
+    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease,
+    Phase, Progress, Request, Retention, Revision, Scope, State, Text,
 };
 use crate::timestamp::Timestamp;
 
