@@ -4,7 +4,7 @@ import { newJob, random } from "./jobs.mjs";
 
 /** Turns a second, and what each of them does. */
 const TURNS = 10;
-const CREATED = 10;
+const CREATED = 20;
 const REPORTS = 30;
 
 export class Churn {
@@ -16,9 +16,15 @@ export class Churn {
   #began = 0;
   changes = 0;
   fault = null;
+  #watched = [];
 
   constructor(server) {
     this.#server = server;
+  }
+
+  /** Somebody looks at these: every other report is one of theirs, and they do not end. */
+  watch(uuids) {
+    this.#watched = uuids.filter((uuid) => this.#live.includes(uuid));
   }
 
   start() {
@@ -48,13 +54,14 @@ export class Churn {
     });
     await this.#server.post("/v1/import", `${lines.join("\n")}\n`);
     this.#live.push(...created.map((job) => job.uuid));
+    const oldest = this.#live.length > 200 ? this.#live.splice(0, CREATED) : [];
+    const ended = oldest.filter((uuid) => !this.#watched.includes(uuid));
     const reports = Array.from({ length: REPORTS }, (_, index) => {
-      // The latest ones, since they are seen.
-      const uuid = this.#live.at(-1 - (index % Math.min(40, this.#live.length)));
+      const among = index % 2 === 0 && this.#watched.length > 0 ? this.#watched : this.#live;
+      const uuid = among[this.#random.below(among.length)];
       const done = this.#random.below(1000);
       return this.#do(uuid, "report", { message: `Step ${this.changes + index}`, progress: { done, total: 1000, unit: "steps" } });
     });
-    const ended = this.#live.length > 200 ? this.#live.splice(0, CREATED) : [];
     const ends = ended.map((uuid) => this.#do(uuid, "finish", { state: "success", message: "done" }));
     await Promise.all([...reports, ...ends]);
     this.changes += created.length + reports.length + ends.length;

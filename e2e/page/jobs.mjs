@@ -55,18 +55,20 @@ export function newJob(from) {
   };
 }
 
-/** The lines of an import: so many jobs, the latest of them at work, and the rest ended. */
+/** The lines of an import: so many jobs, most of the latest at work, and the rest ended. */
 export function* history(count, now, seed = 2026) {
   const from = random(seed);
   const live = Math.min(120, Math.ceil(count / 20));
+  // None so new that the rest of its life would lie ahead.
+  let age = 2_000;
   for (let index = 0; index < count; index++) {
-    // The latest last: the farther back, the thinner.
-    const age = index < live ? index * 900 : 60_000 + (index - live) * (index < 400 ? 900 : 200);
-    yield line(from, index < live, now - age - from.below(900));
+    // They come in waves, as people and timetables make them.
+    age += 250 + from.below(300) + Math.floor(200 * Math.sin(index / 60));
+    yield line(from, index < live, now - age, now);
   }
 }
 
-function line(from, isLive, created) {
+function line(from, isLive, created, now) {
   const job = newJob(from);
   const kind = KINDS.find((kind) => kind.name === job.kind);
   const object = job.description.split(" ").at(-1);
@@ -75,15 +77,17 @@ function line(from, isLive, created) {
   const started = created + 100 + from.below(700);
   const whole = { ...job, create_time: time(created), update_time: time(started) };
   const draw = from.below(100);
-  if (isLive && draw < 22) return { ...whole, state: "queued", update_time: time(created) };
+  const isAtWork = isLive && draw < 66;
+  if (isAtWork && draw < 14) return { ...whole, state: "queued", update_time: time(created) };
   whole.start_time = time(started);
-  if (isLive) {
+  if (isAtWork) {
     const done = from.below(total);
     const says = kind.says[Math.floor((done / total) * kind.says.length)];
-    const state = draw < 92 ? "running" : "paused";
+    const state = draw < 60 ? "running" : "paused";
     return { ...whole, state, message: says, progress: { done, total, unit: kind.unit } };
   }
-  const ended = time(started + 300 + from.below(50_000));
+  // It must have ended by now.
+  const ended = time(Math.min(started + 300 + from.below(50_000), now - 500));
   const end = { ...whole, end_time: ended, update_time: ended, retained_from: ended };
   if (draw < 90) {
     return { ...end, state: "success", message: `${total} ${kind.unit} done`, progress: { done: total, total, unit: kind.unit } };

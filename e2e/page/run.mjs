@@ -21,31 +21,37 @@ const { values } = parseArgs({
     binary: { type: "string" },
     jobs: { type: "string", default: "100000" },
     screenshots: { type: "string" },
+    // For who writes the page: the checks whose names have this in them, and files not built yet.
     only: { type: "string" },
+    assets: { type: "string" },
   },
 });
 const PEOPLE = [{ name: "ana", password: "Zürich: correct horse" }];
 
 const folder = mkdtempSync(join(tmpdir(), "jobtrack-page-"));
-const browser = await Browser.launch();
+const browser = await Browser.launch({ assets: values.assets });
+const servers = [];
 let passed = 0;
 try {
   const jobs = Number(values.jobs.replaceAll("_", ""));
-  const filled = async () => {
-    const server = await new Server(values.binary).start();
+  const server = await start();
+  const fill = async () => {
     const began = performance.now();
     await server.fill(jobs);
     print(`   ${seconds(began)}  ${jobs} jobs imported`);
-    return server;
   };
   if (values.screenshots) {
-    await withServer(await filled(), (server) => takeScreenshots(browser, server, values.screenshots));
+    await fill();
+    await takeScreenshots(browser, server, values.screenshots);
   } else {
-    await withServer(await filled(), (server) => run([...MANY, ...LIVE, ...HOSTILE], server));
-    const users = { file: join(folder, "users"), people: PEOPLE };
-    await withServer(await new Server(values.binary, { users }).start(), (server) => run(USERS, server));
-    const store = `redb:${join(folder, "data")}`;
-    await withServer(await new Server(values.binary, { store }).start(), (server) => run(RESTART, server));
+    // While one fills, the others are looked at.
+    const filled = fill();
+    // It is awaited below; until then its failure is nobody's surprise.
+    filled.catch(() => {});
+    await run(USERS, await start({ users: { file: join(folder, "users"), people: PEOPLE } }));
+    await run(RESTART, await start({ store: `redb:${join(folder, "data")}` }));
+    await filled;
+    await run([...MANY, ...LIVE, ...HOSTILE], server);
     print(`${passed} checks passed`);
   }
 } catch (error) {
@@ -53,15 +59,14 @@ try {
   process.exitCode = 1;
 } finally {
   await browser.close();
+  await Promise.all(servers.map((server) => server.stop()));
   rmSync(folder, { recursive: true });
 }
 
-async function withServer(server, use) {
-  try {
-    await use(server);
-  } finally {
-    await server.stop();
-  }
+async function start(options) {
+  const server = new Server(values.binary, options);
+  servers.push(server);
+  return server.start();
 }
 
 async function run(checks, server) {

@@ -15,6 +15,8 @@ mod http;
 mod keep;
 mod layers;
 mod mutants;
+mod openapi;
+mod page;
 mod shell;
 mod shuttle;
 mod steps;
@@ -36,6 +38,9 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
                                      (20000) drawn from S (the time of day, shown)
   stress [--seconds N]               64 writers and 256 readers for N seconds (120) on each store, all
                                      they were told judged afterwards
+  openapi [--seconds N] [--seed S]   requests made up from the server's OpenAPI document by
+                                     Schemathesis, for N seconds (600), drawn from S (the time of
+                                     day, shown)
   coverage [--uncovered]             lines that the tests run, of the engine and the stores
   mutants [--crate NAME] [--file GLOB] [--changed[=REVISION]]
                                      break the code in one place after another, and list what no
@@ -48,6 +53,8 @@ Tasks of the jobtrack project. Use: cargo xtask TASK
                                      jobtrack beside SQLite: queries, changes, memory (--help tells)
   http [--jobs N] [--connections N] [--seconds S] [--rounds N] [--json]
                                      the list query over HTTP beside a bare handler
+  page [--jobs N] [--screenshots FOLDER]
+                                     the web page in Chromium with N jobs (100000), or pictures of it
   torture [--only NAME] [--minutes N] [--seed N] [--write FILE]
                                      power cuts, failing disks, killed processes, damage, for every
                                      store, at length (--help tells)
@@ -68,10 +75,12 @@ fn main() -> ExitCode {
         Some("stress") => stress::stress(&rest),
         Some("coverage") => coverage::coverage(&rest),
         Some("mutants") => mutants::mutants(&rest),
+        Some("openapi") => openapi::campaign(&rest),
         Some("figures") => figures::figures(&rest),
         Some("compare") => compare::compare(&rest),
         Some("http") => http::http(&rest),
         Some("torture") => torture::torture(&rest),
+        Some("page") => page::page(&rest),
         Some("wear") => torture::wear(&rest),
         Some("keep-stores") => keep::keep_stores(&rest),
         Some("deny") => deny(&rest),

@@ -3,6 +3,8 @@
 use crate::arguments::unknown;
 use crate::fuzz;
 use crate::layers;
+use crate::openapi;
+use crate::page;
 use crate::shell::{Result, cargo, command, run, target};
 use crate::steps::{Outcome, Steps};
 use crate::tools;
@@ -25,6 +27,7 @@ pub(crate) fn test(words: &[String]) -> Result {
         tools::curl()?;
         tools::strace();
         tools::slowhttptest();
+        tools::browser()?;
         tools::python_with_requirements()
     })?;
     steps.step("format", || {
@@ -65,6 +68,9 @@ pub(crate) fn test(words: &[String]) -> Result {
         let server = target().join("debug").join("jobtrack");
         run(command(&python, &["e2e/metrics.py", "--binary"]).arg(&server))
     })?;
+    steps.step("the server's OpenAPI document", || openapi::short(&python))?;
+    steps
+        .step("the page in a browser", || page::check(&target().join("debug").join("jobtrack")))?;
     steps.step_or_skip("fuzz targets", || match tools::fuzzer() {
         // Reported here and in the summary; all else still decides.
         Err(missing) => Ok(Outcome::Skipped(missing.to_string())),

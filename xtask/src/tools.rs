@@ -10,6 +10,9 @@ use crate::shell::{Failed, Result, cargo, command, output, root, run, succeeds, 
 /// What the end-to-end test needs of Python's packages.
 const REQUIREMENTS: &str = "e2e/requirements.txt";
 
+/// Where Debian puts it, and where the test looks for it.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
 /// rustfmt and clippy: parts of the toolchain, which rustup adds if it is there.
 pub(crate) fn formatter_and_linter() -> Result {
     for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
@@ -100,6 +103,32 @@ pub(crate) fn python_with_requirements() -> Result<PathBuf> {
     fs::write(&mark, wanted)
         .map_err(|error| Failed::new(format!("{} cannot be written: {error}", mark.display())))?;
     Ok(python)
+}
+
+/// What the test of the web page needs: node, Chromium, and the packages of its lock file.
+pub(crate) fn browser() -> Result {
+    if !succeeds(&mut command("node", &["--version"])) {
+        debian_package("nodejs", "node")?;
+    }
+    if !succeeds(&mut command("npm", &["--version"])) {
+        debian_package("npm", "npm")?;
+    }
+    if !succeeds(&mut command(CHROMIUM, &["--version", "--no-sandbox"])) {
+        debian_package("chromium", "Chromium")?;
+    }
+    let folder = root().join("e2e").join("page");
+    let lock = folder.join("package-lock.json");
+    let wanted = fs::read_to_string(&lock)
+        .map_err(|error| Failed::new(format!("{} cannot be read: {error}", lock.display())))?;
+    // A copy of the lock file is put beside the packages once all of them are installed.
+    let mark = folder.join("node_modules").join("installed.json");
+    if fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let install = ["ci", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
+    run(command("npm", &install).arg(&folder))?;
+    fs::write(&mark, wanted)
+        .map_err(|error| Failed::new(format!("{} cannot be written: {error}", mark.display())))
 }
 
 /// curl, with which the examples of the documentation are run as they stand.

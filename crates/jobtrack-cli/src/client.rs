@@ -23,6 +23,9 @@ use crate::{Exit, Failed, password};
 /// The variable that holds the password of `--user`.
 pub(crate) const PASSWORD_VARIABLE: &str = "JOBTRACK_PASSWORD";
 
+/// The variable that holds a token, by which a program is known that names no user.
+const TOKEN_VARIABLE: &str = "JOBTRACK_TOKEN";
+
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long an answer may take to begin.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
@@ -40,7 +43,8 @@ pub(crate) struct Server {
     )]
     address: Address,
 
-    /// Who you are there. The password is taken from the variable JOBTRACK_PASSWORD, or asked for
+    /// Who you are there. The password is taken from the variable JOBTRACK_PASSWORD, or asked for.
+    /// Without it, a token in the variable JOBTRACK_TOKEN says who you are
     #[arg(long, env = "JOBTRACK_USER", value_name = "NAME")]
     user: Option<String>,
 
@@ -58,9 +62,13 @@ impl Server {
     /// Ready to speak to it. Asks for the password if one is needed and not at hand.
     pub(crate) fn client(&self) -> Result<Client, Failed> {
         let address = self.address.clone();
-        let authorization = match &self.user {
-            None => None,
-            Some(user) => Some(self.authorization(user)?),
+        let authorization = match (&self.user, std::env::var(TOKEN_VARIABLE)) {
+            (Some(user), _) => Some(self.authorization(user)?),
+            (None, Ok(token)) if !token.is_empty() => {
+                self.expect_private("token")?;
+                Some(format!("Bearer {token}"))
+            }
+            (None, _) => None,
         };
         let mut tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(Arc::new(crypto::ring::default_provider()))
@@ -82,15 +90,21 @@ impl Server {
         Ok(Client { agent, address, authorization })
     }
 
+    /// Refuses to send a secret where others can read it.
+    fn expect_private(&self, what: &str) -> Result<(), Failed> {
+        if self.address.is_private() || self.insecure {
+            return Ok(());
+        }
+        Err(Failed::because(format!(
+            "the {what} would be sent to {} for all on the way to read; speak https to it, or add \
+             --insecure if that is meant",
+            self.address
+        )))
+    }
+
     /// The header that says who asks.
     fn authorization(&self, user: &str) -> Result<String, Failed> {
-        if !self.address.is_private() && !self.insecure {
-            return Err(Failed::because(format!(
-                "the password would be sent to {} for all on the way to read; speak https to it, \
-                 or add --insecure if that is meant",
-                self.address
-            )));
-        }
+        self.expect_private("password")?;
         if user.contains(':') {
             return Err(Failed::because(format!("--user {user}: a user's name has no colon")));
         }

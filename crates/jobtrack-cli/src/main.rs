@@ -28,11 +28,13 @@ mod record;
 mod render;
 mod request;
 mod retain;
+mod security;
 mod serve;
 mod store;
 mod stores;
 mod target;
 mod tls;
+mod token;
 mod tree;
 mod user;
 mod wait;
@@ -109,6 +111,7 @@ enum Task {
     Export(export::Arguments),
     Store(stores::Arguments),
     User(user::Arguments),
+    Token(token::Arguments),
     Completions(generate::CompletionsArguments),
     Man(generate::ManArguments),
 }
@@ -160,6 +163,7 @@ fn run(parsed: &Parsed) -> Result<Exit, Failed> {
         Task::Export(arguments) => export::export(arguments),
         Task::Store(arguments) => stores::store(arguments),
         Task::User(arguments) => user::user(arguments),
+        Task::Token(arguments) => token::token(arguments),
         Task::Completions(arguments) => generate::completions(arguments),
         Task::Man(arguments) => generate::man(arguments),
     }

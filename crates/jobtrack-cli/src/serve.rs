@@ -1,5 +1,10 @@
 //! `jobtrack serve`.
 
+mod announcement;
+mod binding;
+mod guards;
+mod limits;
+mod listening;
 mod log;
 #[cfg(feature = "otel")]
 mod otel;
@@ -10,31 +15,31 @@ mod signals;
 mod sockets;
 mod systemd;
 
-use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jobtrack::{LeaseOptions, Lost, Options, Tracker};
-use jobtrack_http::{
-    Front, Monitor, ServerOptions, Tls, Users, parse_span, router, serve as serve_http, serve_tls,
-    with_users, without_administration,
-};
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use jobtrack_http::{Monitor, parse_span};
+use tokio::task::JoinHandle;
 use tracing_subscriber::filter::Targets;
 
+use self::announcement::{Announcement, say};
+use self::binding::Sockets;
+use self::guards::{Guards, open_users};
+use self::limits::LimitArguments;
+use self::listening::Listening;
 use self::log::{Format, RequestLog};
 use self::otel::Traces;
 use self::signals::{Reload, Stop};
-use self::sockets::{File, Place, Socket};
+use self::sockets::Place;
 use crate::claim::lost;
 use crate::config::Settled;
 use crate::demo::Demo;
 use crate::retain::{ArchiveWatch, RetentionArguments};
+use crate::security::SecurityArguments;
 use crate::store::StoreName;
-use crate::tls::{TlsArguments, now};
+use crate::tls::TlsArguments;
 use crate::{Exit, Failed};
 
 /// Serve the jobs of one store over HTTP.
@@ -95,9 +100,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
 
-    /// Connections at a time; more wait until one ends
-    #[arg(long, default_value_t = ServerOptions::default().connections, value_name = "N")]
-    connections: usize,
+    #[command(flatten)]
+    security: SecurityArguments,
+
+    #[command(flatten)]
+    limits: LimitArguments,
 
     /// Listen on a Unix socket as well, which is made there
     #[arg(long, value_name = "PATH")]
@@ -107,8 +114,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "600", value_parser = sockets::mode, value_name = "MODE")]
     unix_mode: u32,
 
-    /// Where operators ask: metrics, health in detail and backups are served there, to whoever
-    /// reaches it, and nowhere else then
+    /// Where operators ask: metrics and health in detail are served there, to whoever reaches it,
+    /// and backups, imports and upkeep; and none of that anywhere else then
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     admin: Option<Place>,
 
@@ -140,12 +147,13 @@ const MAINTENANCE: Duration = Duration::from_secs(1);
 /// How many jobs go at a time, so that requests get their turn between.
 const MAINTENANCE_BUDGET: usize = 1_000;
 
-/// Connections at a time of the listener for administration, which clients cannot take up.
-const ADMIN_CONNECTIONS: usize = 32;
-
 pub(crate) fn serve(arguments: &Arguments, settled: &Settled) -> Result<Exit, Failed> {
     let log = log::begin(&arguments.log, arguments.log_format)?;
-    let given = arguments.tls.given()?;
+    arguments.limits.raise_open_files();
+    let given = match arguments.tls.is_made_here() {
+        true => None,
+        false => arguments.security.with_clients(arguments.tls.given()?)?,
+    };
     let users = arguments.users.as_ref().map(open_users).transpose()?;
     // The port before the store: it is taken or free, and a store that opens in vain was locked in
     // vain.
@@ -195,111 +203,6 @@ fn leases(arguments: &Arguments) -> LeaseOptions {
     leases
 }
 
-fn open_users(path: &PathBuf) -> Result<Arc<Users>, Failed> {
-    let users = Users::open(path)?;
-    if users.names().is_empty() {
-        return Err(Failed::because(format!(
-            "{path}: it names no user, so nobody could use the server; add one: jobtrack user add \
-             NAME --users {path}",
-            path = path.display()
-        )));
-    }
-    Ok(Arc::new(users))
-}
-
-/// Where the server listens: for clients, and for administration.
-struct Sockets {
-    clients: Vec<Socket>,
-    admin: Option<Socket>,
-}
-
-impl Sockets {
-    /// What systemd has opened, in place of what the options name.
-    fn open(arguments: &Arguments) -> Result<Sockets, Failed> {
-        let (admin, clients): (Vec<_>, Vec<_>) =
-            sockets::activated()?.into_iter().partition(|(name, _)| name.contains("admin"));
-        let mut clients: Vec<_> = clients.into_iter().map(|(_, socket)| socket).collect();
-        let mut admin = admin.into_iter().map(|(_, socket)| socket).next();
-        let is_activated = !clients.is_empty();
-        for socket in clients.iter().chain(&admin) {
-            if let Socket::Tcp(_, address) = socket {
-                expect_guarded(&[*address], arguments)?;
-            }
-        }
-        if !is_activated && arguments.listen != "none" {
-            clients.push(bind(&arguments.listen, arguments)?);
-        }
-        if let Some(path) = arguments.unix.as_ref().filter(|_| !is_activated) {
-            clients.push(Socket::unix(path, arguments.unix_mode)?);
-        }
-        if admin.is_none() {
-            admin = match &arguments.admin {
-                None => None,
-                Some(Place::Unix(path)) => Some(Socket::unix(path, arguments.unix_mode)?),
-                Some(Place::Address(text)) => Some(bind_for_administration(text, arguments)?),
-            };
-        }
-        if clients.is_empty() {
-            let message = "there is nowhere to listen: name an address, or --unix PATH";
-            return Err(Failed::usage(message));
-        }
-        Ok(Sockets { clients, admin })
-    }
-
-    /// The address of clients, if they come over TCP.
-    fn address(&self) -> Option<SocketAddr> {
-        self.clients.iter().find_map(|socket| match socket {
-            Socket::Tcp(_, address) => Some(*address),
-            Socket::Unix(..) => None,
-        })
-    }
-}
-
-fn bind(text: &str, arguments: &Arguments) -> Result<Socket, Failed> {
-    let addresses = sockets::addresses(text)?;
-    expect_guarded(&addresses, arguments)?;
-    let bound = Socket::tcp(&addresses);
-    bound.map_err(|error| Failed::because(format!("cannot listen on {text}: {error}")))
-}
-
-/// Refuses an address that other machines reach, unless it is guarded, or meant.
-fn expect_guarded(addresses: &[SocketAddr], arguments: &Arguments) -> Result<(), Failed> {
-    let Some(remote) = addresses.iter().find(|address| !address.ip().is_loopback()) else {
-        return Ok(());
-    };
-    let danger = match (&arguments.users, arguments.tls.is_on()) {
-        _ if arguments.allow_remote => return Ok(()),
-        (Some(_), true) => return Ok(()),
-        (Some(_), false) => "passwords would go there for all on the way to read",
-        (None, _) => "whoever reaches it could read and change every job",
-    };
-    Err(Failed::because(format!(
-        "{remote} can be reached from other machines, and {danger}; add --tls and --users FILE, or \
-         --allow-remote if that is meant"
-    )))
-}
-
-fn bind_for_administration(text: &str, arguments: &Arguments) -> Result<Socket, Failed> {
-    let addresses = sockets::addresses(text)?;
-    let remote = addresses.iter().find(|address| !address.ip().is_loopback());
-    if let Some(remote) = remote.filter(|_| !arguments.allow_remote) {
-        return Err(Failed::because(format!(
-            "--admin: {remote} can be reached from other machines, and metrics and health are told \
-             there to whoever asks; name an address of this machine or unix:PATH, or add \
-             --allow-remote if that is meant"
-        )));
-    }
-    let bound = Socket::tcp(&addresses);
-    bound.map_err(|error| Failed::because(format!("--admin: cannot listen on {text}: {error}")))
-}
-
-/// What stands between the server and the world.
-#[derive(Clone)]
-struct Guards {
-    tls: Option<Arc<Tls>>,
-    users: Option<Arc<Users>>,
-}
-
 /// What is left to close when nothing is served any more.
 struct Served {
     tracker: Tracker,
@@ -316,16 +219,18 @@ async fn run(
 ) -> Result<Option<Served>, Failed> {
     let mut stop = Stop::heeded()?;
     let monitor = Monitor::logging(arguments.log_requests.0);
+    let patience = systemd::opening();
     // A certificate that is still to be made goes into the store's folder, which must be empty until
-    // the store is there. Such a store is new, and so opened at once.
+    // the store is there. As a rule such a store is new, and so opened at once.
     let folder = arguments.store.folder();
     let mut opened = None;
     if arguments.tls.is_made_here() && !arguments.tls.is_there(folder) {
         opened = Some(open_store(arguments).await??);
     }
-    if let (true, Some(address)) = (arguments.tls.is_made_here(), sockets.address()) {
-        let listen = (arguments.listen.as_str(), address);
-        guards.tls = Some(Arc::new(arguments.tls.made_here(folder, listen)?));
+    if arguments.tls.is_made_here() {
+        let listen = sockets.address().map(|address| (arguments.listen.as_str(), address));
+        let made = listen.map(|listen| arguments.tls.made_here(folder, listen)).transpose()?;
+        guards.tls = arguments.security.with_clients(made)?.map(Arc::new);
     }
     guards.read_again(&mut reload);
     let reload = reload.on_hangup()?;
@@ -334,7 +239,6 @@ async fn run(
     let served = match opened {
         Some(served) => served,
         None => {
-            let _patience = systemd::opening();
             tokio::select! {
                 opened = open_store(arguments) => opened??,
                 () = stop.told() => {
@@ -344,20 +248,24 @@ async fn run(
             }
         }
     };
-    listening.open(&served.tracker, &guards, traces);
+    drop(patience);
+    // Like the certificate, the key of page tokens goes into the folder of a store that is there.
+    let faces = faces(arguments, &guards).inspect_err(|_| drop(served.tracker.close()))?;
+    listening.open(&served.tracker, faces, &guards, traces);
     monitor.opened(&served.tracker);
     // Only now, when signals are heeded and requests answered, may anybody think that the server is
     // there.
     systemd::ready();
     announcement.end(arguments, &served.tracker, &guards);
     let maintenance = tokio::spawn(maintain(served.tracker.clone()));
-    let watchdog = systemd::keep_alive(monitor.clone());
+    let (look, watchdog) = (guards.look(), systemd::keep_alive(monitor.clone()));
     stop.told().await;
     systemd::stopping(arguments.drain + arguments.grace + CLOSING);
     monitor.draining();
     tokio::time::sleep(arguments.drain).await;
     listening.end().await;
-    [Some(reload), Some(maintenance), watchdog].into_iter().flatten().for_each(|task| task.abort());
+    let tasks = [Some(reload), Some(maintenance), look, watchdog];
+    tasks.into_iter().flatten().for_each(|task| task.abort());
     Ok(Some(served))
 }
 
@@ -377,196 +285,11 @@ fn open_store(arguments: &Arguments) -> JoinHandle<Result<Served, Failed>> {
     })
 }
 
-/// The listeners, each with its own tasks, until they are told to end.
-struct Listening {
-    monitor: Monitor,
-    clients: Front,
-    admin: Option<Front>,
-    stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-    _files: Vec<File>,
-}
-
-impl Listening {
-    fn begin(
-        sockets: Sockets,
-        monitor: &Monitor,
-        guards: &Guards,
-        arguments: &Arguments,
-    ) -> Result<Listening, Failed> {
-        // Without users nothing is kept from anybody who reaches the port.
-        let is_open_to_all = sockets.admin.is_none() && guards.users.is_none();
-        let clients = monitor.front(is_open_to_all);
-        let admin = sockets.admin.as_ref().map(|_| monitor.front(true));
-        let (stop, _) = watch::channel(false);
-        let mut listening = Listening {
-            monitor: monitor.clone(),
-            clients: clients.clone(),
-            admin: admin.clone(),
-            stop,
-            tasks: JoinSet::new(),
-            _files: Vec::new(),
-        };
-        let options = ServerOptions {
-            connections: arguments.connections,
-            grace: arguments.grace,
-            ..ServerOptions::default()
-        };
-        for socket in sockets.clients {
-            let tls = guards.tls.clone().filter(|_| matches!(socket, Socket::Tcp(..)));
-            listening.add(socket, &clients, tls, options.clone())?;
-        }
-        if let (Some(socket), Some(front)) = (sockets.admin, admin) {
-            let options = ServerOptions { connections: ADMIN_CONNECTIONS, ..options };
-            listening.add(socket, &front, None, options)?;
-        }
-        Ok(listening)
-    }
-
-    fn add(
-        &mut self,
-        socket: Socket,
-        front: &Front,
-        tls: Option<Arc<Tls>>,
-        options: ServerOptions,
-    ) -> Result<(), Failed> {
-        let (listener, file) = socket.listener(&self.monitor)?;
-        self._files.extend(file);
-        let mut stopped = self.stop.subscribe();
-        let stopped = async move {
-            let _gone = stopped.wait_for(|stops| *stops).await;
-        };
-        let router = front.router();
-        match tls {
-            None => self.tasks.spawn(serve_http(listener, router, options, stopped)),
-            Some(tls) => self.tasks.spawn(serve_tls(listener, tls, router, options, stopped)),
-        };
-        Ok(())
-    }
-
-    /// Serves what the tracker holds, too.
-    fn open(&self, tracker: &Tracker, guards: &Guards, traces: Option<&Traces>) {
-        let all = router(Arc::new(tracker.clone()), jobtrack_http::Options::default());
-        let guarded = |router| match &guards.users {
-            Some(users) => with_users(router, Arc::clone(users)),
-            None => router,
-        };
-        let observed = |router| {
-            let router = self.monitor.observe(router);
-            traces.map_or(router.clone(), |traces| traces.trace(router))
-        };
-        match &self.admin {
-            None => {
-                let all = all.merge(self.monitor.details());
-                self.clients.open(observed(guarded(all)));
-            }
-            Some(admin) => {
-                let few = without_administration(all.clone());
-                self.clients.open(observed(guarded(few)));
-                admin.open(observed(guarded(all)));
-            }
-        }
-    }
-
-    /// Takes no more connections, and lets the requests in progress end.
-    async fn end(&mut self) {
-        // Nobody is there to hear it only if all have ended.
-        let _ = self.stop.send(true);
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// What whoever started it wants to know: where the server listens, once it serves what it is asked.
-struct Announcement {
-    address: Option<SocketAddr>,
-    places: Vec<String>,
-}
-
-impl Announcement {
-    fn begin(sockets: &Sockets, arguments: &Arguments) -> Announcement {
-        let scheme = if arguments.tls.is_on() { "https" } else { "http" };
-        let at = |scheme: &str, socket: &Socket| match socket {
-            Socket::Tcp(_, address) => format!("{scheme}://{address}"),
-            Socket::Unix(..) => socket.to_string(),
-        };
-        let of_clients = sockets.clients.iter().map(|socket| at(scheme, socket));
-        let mut places: Vec<_> = of_clients.map(|place| format!("listening on  {place}")).collect();
-        places.extend(
-            sockets.admin.iter().map(|socket| format!("administered  {}", at("http", socket))),
-        );
-        say(concat!("jobtrack ", env!("CARGO_PKG_VERSION")));
-        say(&format!("opening       {}", arguments.store.url()));
-        Announcement { address: sockets.address(), places }
-    }
-
-    fn end(&self, arguments: &Arguments, tracker: &Tracker, guards: &Guards) {
-        self.places.iter().for_each(|place| say(place));
-        announce_open(self.address, arguments, tracker, guards);
-    }
-}
-
-/// What can be told only once the store is open.
-fn announce_open(
-    address: Option<SocketAddr>,
-    arguments: &Arguments,
-    tracker: &Tracker,
-    guards: &Guards,
-) {
-    say(&format!("data in       {}", arguments.store));
-    say(&format!("found         {}", tracker.opened()));
-    let mut curl = "curl".to_owned();
-    if let Some(tls) = &guards.tls {
-        let path = tls.certificate().canonicalize();
-        let path = path.as_deref().unwrap_or(tls.certificate()).display();
-        say(&format!("certificate   {path}, good until {}", tls.expires()));
-        say(&format!("fingerprint   SHA-256 {}", tls.fingerprint()));
-        if arguments.tls.is_made_here() {
-            curl.push_str(&format!(" --cacert '{path}'"));
-        }
-    }
-    if let Some(users) = &guards.users {
-        let names = users.names();
-        say(&format!("users         {} in {}", names.len(), users.path().display()));
-        if let Some(name) = names.first() {
-            curl.push_str(&format!(" -u {name}"));
-        }
-    }
-    let place = match (address, &arguments.unix) {
-        (Some(mut near), _) => {
-            if near.ip().is_unspecified() {
-                near.set_ip(if near.is_ipv4() {
-                    Ipv4Addr::LOCALHOST.into()
-                } else {
-                    Ipv6Addr::LOCALHOST.into()
-                });
-            }
-            let scheme = if guards.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{near}")
-        }
-        (None, Some(path)) => {
-            curl.push_str(&format!(" --unix-socket '{}'", path.display()));
-            "http://localhost".to_owned()
-        }
-        (None, None) => "http://localhost".to_owned(),
-    };
-    say(&format!("try           {curl} '{place}/api/cluster/jobs?fields=*'"));
-}
-
-/// Says it on standard output, which somebody may have closed: that is no reason to stop serving.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-impl Guards {
-    /// Certificate and users are read again on SIGHUP.
-    fn read_again(&self, reload: &mut Reload) {
-        if let Some(tls) = self.tls.clone() {
-            reload.on("certificate", move || tls.reload(now()).map_err(|error| error.to_string()));
-        }
-        if let Some(users) = self.users.clone() {
-            reload.on("users", move || users.reload().map_err(|error| error.to_string()));
-        }
-    }
+/// What the faces are told.
+fn faces(arguments: &Arguments, guards: &Guards) -> Result<jobtrack_http::Options, Failed> {
+    let hosts = arguments.security.hosts(guards.users.is_some());
+    let page_key = Some(arguments.security.page_key(arguments.store.folder())?);
+    Ok(jobtrack_http::Options { hosts, page_key, ..arguments.limits.faces() })
 }
 
 /// Reads the settings again. What to log counts at once; of what else has changed it is said that it

@@ -242,7 +242,7 @@ fn a_stop_lets_balancers_notice_and_watchers_come_again() {
     assert_eq!(get(&address, "/v1/counts").0, 200);
     let mut rest = String::new();
     watched.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("\nretry: 1000\n"), "{rest}");
+    assert!(rest.contains("\nretry: 2000\n"), "{rest}");
     assert!(rest.ends_with("0\r\n\r\n"), "the answer ends in order: {rest:?}");
     assert_eq!(serving.ended(), Some(0));
     assert!(TcpStream::connect(&address).is_err());
@@ -599,4 +599,34 @@ fn a_collector_that_is_not_there_holds_up_nobody() {
     assert_eq!(get(&serving.address(), "/v1/counts").0, 200);
     serving.signal("-TERM");
     assert_eq!(serving.ended(), Some(0));
+}
+
+#[test]
+fn what_is_taken_on_at_a_time_can_be_told() {
+    let server = Serving::start(&mut serve(&["--watchers", "0"]));
+    let (status, body) = get(&server.address(), "/v1/watch");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("0 clients watch already"), "{body}");
+}
+
+#[test]
+fn the_server_opens_as_many_files_as_it_may_and_says_if_that_is_too_few() {
+    let limited = |limit: &str| {
+        let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, JOBTRACK, "serve"]);
+        command.args(["--listen", "127.0.0.1:0", "--store", "memory:"]);
+        command.stderr(Stdio::piped());
+        command
+    };
+    let server = Serving::start(&mut limited("-S -n 64"));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.process.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let files: Vec<_> = files.split_whitespace().collect();
+    assert_eq!(files[0], files[1], "{files:?}");
+    let mut server = Serving::start(&mut limited("-n 100"));
+    server.signal("-TERM");
+    let mut told = String::new();
+    server.process.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.contains("may open 100 files") && told.contains("LimitNOFILE"), "{told}");
 }

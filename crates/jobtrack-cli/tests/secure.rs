@@ -25,8 +25,9 @@ struct Stage {
 impl Stage {
     fn new() -> Stage {
         let stage = Stage { folder: tempfile::tempdir().unwrap() };
-        let said = stage.add("alice", PASSWORD, &[]);
-        assert_eq!(said, (Some(0), format!("alice is added in {}\n", stage.users())));
+        let said = stage.add("alice", PASSWORD, &["--role", "admin"]);
+        let expected = format!("alice is added in {}: role=admin\n", stage.users());
+        assert_eq!(said, (Some(0), expected));
         stage
     }
 
@@ -288,7 +289,8 @@ fn users_come_and_go() {
     assert_eq!(mode(&users), 0o600);
     let list = || String::from_utf8(common::run(&["user", "list", "--users", &users]).stdout);
     assert_eq!(stage.add("bob", "his own", &[]).0, Some(0));
-    assert_eq!(list().unwrap(), "alice\nbob\n");
+    let alice = "alice  password     role=admin\n";
+    assert_eq!(list().unwrap(), format!("{alice}bob    password     role=read\n"));
     for (name, password, more, why) in [
         ("alice", "x", &[][..], "--replace"),
         ("a b", "x", &[], "letters"),
@@ -309,7 +311,7 @@ fn users_come_and_go() {
     assert!(works("bob", "his own") && works("alice", PASSWORD));
     assert_eq!(stage.add("alice", "another", &["--replace"]).0, Some(0));
     assert!(common::run(&["user", "remove", "bob", "--users", &users]).status.success());
-    assert_eq!(list().unwrap(), "alice\n");
+    assert_eq!(list().unwrap(), alice);
     // The running server sees it by itself.
     std::thread::sleep(Duration::from_millis(1_100));
     assert!(!works("bob", "his own") && !works("alice", PASSWORD) && works("alice", "another"));
@@ -322,6 +324,83 @@ fn users_come_and_go() {
     fs::set_permissions(&users, Permissions::from_mode(0o644)).unwrap();
     assert!(refused(&serve).contains("chmod 600"));
     assert!(refused(&["user", "list", "--users", &users]).contains("chmod 600"));
+}
+
+#[test]
+fn a_token_is_shown_once_and_works_until_it_is_revoked() {
+    let stage = Stage::new();
+    let users = stage.users();
+    let add =
+        |more: &[&str]| common::run(&[&["token", "add"], more, &["--users", &users]].concat());
+    let made = add(&["robot", "--role", "control", "--scope", "vs 1", "--expires", "90d"]);
+    assert!(made.status.success(), "{}", said(&made));
+    assert!(
+        said(&made).contains("robot is added in ") && said(&made).contains("scope.name=vs%201")
+    );
+    let token = String::from_utf8(made.stdout).unwrap();
+    let token = token.strip_suffix('\n').unwrap();
+    assert!(token.starts_with("jt_") && token.len() == 46, "{token}");
+    assert!(!fs::read_to_string(&users).unwrap().contains(&token[3..]));
+    assert!(said(&add(&["robot"])).contains("is a user already"));
+    assert!(said(&add(&["other", "--scope", ""])).contains("a scope has a name"));
+    assert!(!add(&["other", "--role", "root"]).status.success());
+
+    let server = stage.server();
+    let certificate = stage.certificate();
+    let list = |token: &str| {
+        Command::new(JOBTRACK)
+            .args(["list", "--server", &server.url, "--cacert", &certificate, "-o", "json"])
+            .env("JOBTRACK_TOKEN", token)
+            .output()
+            .unwrap()
+    };
+    let create = Command::new(JOBTRACK)
+        .args(["create", "Backup", "--server", &server.url, "--cacert", &certificate, "-o", "json"])
+        .env("JOBTRACK_TOKEN", token)
+        .output()
+        .unwrap();
+    assert!(create.status.success(), "{}", said(&create));
+    assert!(String::from_utf8_lossy(&create.stdout).contains("\"vs 1\""));
+    assert!(String::from_utf8_lossy(&list(token).stdout).contains("Backup"));
+    assert!(!list(&token.replace("jt_", "jt-")).status.success());
+    let tokens = common::run(&["token", "list", "--users", &users]).stdout;
+    let tokens = String::from_utf8(tokens).unwrap();
+    assert!(tokens.starts_with("robot  token ") && tokens.lines().count() == 1, "{tokens}");
+    assert!(refused(&["token", "revoke", "alice", "--users", &users]).contains("is no token"));
+    let more = ["--role", "read", "--scope", "vs 2"];
+    let granted =
+        common::run(&[&["user", "grant", "robot", "--users", &users], &more[..]].concat());
+    assert!(granted.status.success(), "{}", said(&granted));
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(!String::from_utf8_lossy(&list(token).stdout).contains("Backup"));
+    let revoked = common::run(&["token", "revoke", "robot", "--users", &users]);
+    assert!(revoked.status.success(), "{}", said(&revoked));
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(!list(token).status.success());
+}
+
+#[test]
+fn without_users_the_server_goes_by_names_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), &["--allow-host", "jobs.example.com"]);
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    let status = |host: &str, more: &str| {
+        use std::io::Read;
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let request = format!(
+            "POST /v1/jobs HTTP/1.1\r\nhost: {host}\r\n{more}connection: close\r\n\
+             content-length: 2\r\n\r\n{{}}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer[9..12].to_owned()
+    };
+    assert_eq!(status(&address, ""), "201");
+    assert_eq!(status("jobs.example.com", ""), "201");
+    assert_eq!(status("rebound.example.com", ""), "421");
+    assert_eq!(status(&address, "origin: http://evil.example\r\n"), "403");
+    assert_eq!(status(&address, &format!("origin: http://{address}\r\n")), "201");
 }
 
 #[test]
@@ -415,9 +494,17 @@ fn the_first_user_makes_the_folder_of_the_file() {
 }
 
 #[test]
-fn the_page_on_operation_names_no_option_that_is_not_there() {
-    let page = include_str!("../../../docs/operation.md");
-    let helps: String = [&["serve"][..], &["export"], &["import"], &["user", "add"]]
+fn the_pages_name_no_option_that_is_not_there() {
+    let pages = concat!(
+        include_str!("../../../docs/operating.md"),
+        include_str!("../../../docs/security.md")
+    );
+    // Other programs have options of their own.
+    let others = ["useradd", "systemctl", "curl"];
+    let is_ours = |line: &&str| others.iter().all(|other| !line.contains(other));
+    let page: String = pages.lines().filter(is_ours).map(|line| format!("{line}\n")).collect();
+    let commands = [&["serve"][..], &["export"], &["import"], &["user", "add"], &["token", "add"]];
+    let helps: String = commands
         .into_iter()
         .map(|command| common::run(&[command, &["--help"]].concat()))
         .map(|output| String::from_utf8(output.stdout).unwrap())
@@ -435,7 +522,11 @@ fn the_page_on_operation_names_no_option_that_is_not_there() {
     for option in &options {
         assert!(helps.contains(&format!("--{option}")), "--{option}");
     }
-    for option in ["tls", "tls-dir", "tls-name", "tls-cert", "tls-key", "users", "allow-remote"] {
+    for option in ["tls", "tls-dir", "tls-name", "tls-cert", "tls-key", "users", "allow-remote"]
+        .into_iter()
+        .chain(["client-ca", "client-certificates", "allow-host", "page-key", "role", "scope"])
+        .chain(["scope-id", "expires", "subject", "no-password"])
+    {
         assert!(options.contains(&option), "the page does not tell of --{option}");
     }
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::HeaderMap;
-use axum::http::header;
+use axum::http::{Extensions, HeaderMap, header};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -19,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use crate::Options;
 use crate::body;
 use crate::errors::{Fault, HttpKind};
-use crate::server::Turn;
+use crate::server::{Turn, make_room};
 
 /// Bulks that may be under way at a time.
 const BULKS: usize = 4;
@@ -27,18 +26,46 @@ const BULKS: usize = 4;
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// The one path whose bodies have no end that could be waited for.
 const STREAMED: &str = "/v1/import";
+/// How the one path ends whose answer comes when a job ends: who waits for that is counted among those
+/// who watch, and would keep a place for minutes.
+const WAITED: &str = "/wait";
 
 /// What may be in progress.
 #[derive(Debug)]
 pub(crate) struct Admission {
     requests: Semaphore,
     most_requests: usize,
-    transfers: Arc<Semaphore>,
-    most_transfers: usize,
+    transfers: Arc<Transfers>,
+    patience: Duration,
     bulks: Arc<Semaphore>,
     bytes: Semaphore,
     most_bytes: usize,
     refused: Mutex<Refused>,
+}
+
+/// Places for what goes on for as long as its client takes.
+#[derive(Debug)]
+struct Transfers {
+    places: Arc<Semaphore>,
+    most: usize,
+    /// The connections over which they go, as far as they are known.
+    turns: Mutex<Vec<Arc<Turn>>>,
+}
+
+/// One of these places, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    transfers: Arc<Transfers>,
+    turn: Option<Arc<Turn>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if let Some(turn) = &self.turn {
+            self.transfers.turns.lock().retain(|other| !Arc::ptr_eq(other, turn));
+        }
+    }
 }
 
 /// What the log was not told yet.
@@ -52,7 +79,8 @@ struct Refused {
 #[derive(Debug)]
 pub(crate) enum Admitted<'a> {
     Request { _place: SemaphorePermit<'a>, _bytes: Option<SemaphorePermit<'a>> },
-    Transfer { _place: OwnedSemaphorePermit },
+    Waiting { _bytes: Option<SemaphorePermit<'a>> },
+    Transfer { _place: Transfer },
 }
 
 impl Admission {
@@ -63,8 +91,12 @@ impl Admission {
         Admission {
             requests: Semaphore::new(most_requests),
             most_requests,
-            transfers: Arc::new(Semaphore::new(most_transfers)),
-            most_transfers,
+            transfers: Arc::new(Transfers {
+                places: Arc::new(Semaphore::new(most_transfers)),
+                most: most_transfers,
+                turns: Mutex::default(),
+            }),
+            patience: options.patience,
             bulks: Arc::new(Semaphore::new(BULKS)),
             bytes: Semaphore::new(most_bytes),
             most_bytes,
@@ -79,25 +111,43 @@ impl Admission {
         options: &Options,
     ) -> Result<(Request, Admitted<'_>), Fault> {
         if request.uri().path().ends_with(STREAMED) {
-            return Ok((request, Admitted::Transfer { _place: self.transfer()? }));
+            let place = self.transfer(request.extensions()).await?;
+            return Ok((request, Admitted::Transfer { _place: place }));
         }
         let (request, bytes) = self.whole(request, options).await?;
         if let Some(turn) = request.extensions().get::<Arc<Turn>>() {
             turn.is_served();
         }
-        let place = self.requests.try_acquire().map_err(|_| {
-            self.too_many(&format!("{} requests are in progress", self.most_requests))
-        })?;
-        Ok((request, Admitted::Request { _place: place, _bytes: bytes }))
+        if request.uri().path().ends_with(WAITED) {
+            return Ok((request, Admitted::Waiting { _bytes: bytes }));
+        }
+        match timeout(self.patience, self.requests.acquire()).await {
+            Ok(Ok(place)) => Ok((request, Admitted::Request { _place: place, _bytes: bytes })),
+            Ok(Err(_)) | Err(_) => {
+                Err(self.too_many(&format!("{} requests are in progress", self.most_requests)))
+            }
+        }
     }
 
     /// A place for what goes on for as long as its client takes: an import, an export, a backup. Each
-    /// has a thread to itself meanwhile.
-    pub(crate) fn transfer(&self) -> Result<OwnedSemaphorePermit, Fault> {
-        Arc::clone(&self.transfers).try_acquire_owned().map_err(|_| {
-            let most = self.most_transfers;
+    /// has a thread to itself meanwhile. Where all are taken, whoever sends or reads theirs too slowly
+    /// makes room.
+    pub(crate) async fn transfer(&self, of_request: &Extensions) -> Result<Transfer, Fault> {
+        let Transfers { places, most, turns } = &*self.transfers;
+        let place = match Arc::clone(places).try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                make_room(turns.lock().iter(), Instant::now());
+                let place = timeout(self.patience, Arc::clone(places).acquire_owned()).await;
+                place.ok().and_then(Result::ok)
+            }
+        };
+        let place = place.ok_or_else(|| {
             self.too_many(&format!("{most} imports, exports and backups are in progress"))
-        })
+        })?;
+        let turn = of_request.get::<Arc<Turn>>().cloned();
+        turns.lock().extend(turn.clone());
+        Ok(Transfer { transfers: Arc::clone(&self.transfers), turn, _place: place })
     }
 
     /// A place for an action on many jobs, each of which has a thread to itself as well.

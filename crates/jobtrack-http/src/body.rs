@@ -1,5 +1,7 @@
 //! The body of a request.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header;
@@ -52,7 +54,7 @@ pub(crate) async fn expect_none(body: Body) -> Result<(), Fault> {
 
 /// The object in a JSON body; an empty one stands for `{}`, where that is enough.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let body = or_empty_object(body);
+    let body = &*with_whole_numbers(or_empty_object(body));
     // Read twice: serde takes an array for any object, as its members in their order, and only the
     // plain value shows which of the two it was.
     let plain = serde_json::from_slice::<Value>(body);
@@ -68,6 +70,49 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 /// The value in a JSON body, whatever it is; an empty one stands for `{}`.
 pub(crate) fn parse_any(body: &[u8]) -> Result<Value, Fault> {
     serde_json::from_slice(or_empty_object(body)).map_err(|error| fault(&error, "."))
+}
+
+/// The body with blanks for the fractions that are zero: in JSON `40.0` is a whole number, and some
+/// languages write it so. Every other byte stays where it is.
+fn with_whole_numbers(body: &[u8]) -> Cow<'_, [u8]> {
+    let mut found = Cow::Borrowed(body);
+    let (mut is_text, mut is_escaped) = (false, false);
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'-' | b'0'..=b'9' if !is_text => {
+                let rest = body.get(at..).unwrap_or_default();
+                let is_of_number =
+                    |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+                let length = rest.iter().take_while(is_of_number).count();
+                let number = rest.get(..length).unwrap_or_default();
+                if let Some(whole) = whole_part(number)
+                    && let Some(fraction) = found.to_mut().get_mut(at + whole..at + length)
+                {
+                    fraction.fill(b' ');
+                }
+                // At least one byte is a number's.
+                at += length;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
+/// How long the number is without its fraction, if that is there and zero.
+fn whole_part(number: &[u8]) -> Option<usize> {
+    let whole = number.iter().position(|byte| *byte == b'.')?;
+    let (digits, fraction) = number.split_at(whole);
+    let zeros = fraction.get(1..)?;
+    // There is no whole number -0.
+    let is_whole = !zeros.is_empty() && zeros.iter().all(|byte| *byte == b'0') && digits != b"-0";
+    is_whole.then_some(whole)
 }
 
 fn or_empty_object(body: &[u8]) -> &[u8] {
@@ -265,6 +310,22 @@ mod tests {
         // What the client wrote is not touched.
         let quoted = line(r#"{"cooperative": ", expected u64"}"#);
         assert!(quoted.contains(r#"string ", expected u64", expected a boolean"#), "{quoted}");
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_fraction_of_zero() {
+        let whole =
+            |body: &str| String::from_utf8(with_whole_numbers(body.as_bytes()).into()).unwrap();
+        assert_eq!(
+            whole(r#"{"done": 40.0, "n":[-1.00,0.5,1.0e3]}"#),
+            r#"{"done": 40  , "n":[-1   ,0.5,1.0e3]}"#
+        );
+        for same in [r#"{"a\\\"1.0": "2.0"}"#, "[-0.0, 1., .0, 10.50, 1.0.0]", "1.", "-", "\"1.0"] {
+            assert_eq!(whole(same), same);
+        }
+        let job: NewJob = parse(br#"{"progress": {"done": 7.0, "total": 40.0}}"#).unwrap();
+        assert_eq!(job.progress.unwrap().total, Some(40));
+        assert!(line(r#"{"progress": {"done": 7.5}}"#).starts_with("progress.done: invalid type"));
     }
 
     #[test]

@@ -42,13 +42,14 @@ pub(crate) const ENGINE: &[(ErrorKind, u16, u16, &str)] = &[
     (ErrorKind::NotPaused, 409, 409, "458771"),
     (ErrorKind::StillLive, 409, 409, "8"),
     (ErrorKind::Held, 409, 409, "8"),
-    (ErrorKind::CannotPause, 400, 400, "458783"),
-    (ErrorKind::CannotCancel, 400, 400, "458784"),
+    (ErrorKind::CannotPause, 409, 400, "458783"),
+    (ErrorKind::CannotCancel, 409, 400, "458784"),
     (ErrorKind::CancelPending, 409, 409, "8"),
     (ErrorKind::NotRolledUp, 409, 409, "8"),
     (ErrorKind::NothingToClaim, 404, 404, "4"),
     (ErrorKind::Leased, 409, 409, "8"),
     (ErrorKind::LeaseLost, 409, 409, "8"),
+    (ErrorKind::NotPermitted, 403, 403, "6"),
     (ErrorKind::DeadlineExceeded, 503, 500, "262210"),
     (ErrorKind::StoreHeld, 503, 500, "262145"),
     (ErrorKind::StoreForeign, 500, 500, "262145"),
@@ -87,6 +88,10 @@ pub(crate) enum Place {
 pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
     // ONTAP's list pairs this number with 400, but a client looks for the status: 401 it is.
     (HttpKind::Unauthorized, "unauthorized", 401, 401, "6691623"),
+    (HttpKind::Forbidden, "forbidden", 403, 403, "6"),
+    (HttpKind::TooManyLogins, "too_many_logins", 429, 429, "6691623"),
+    (HttpKind::ForeignHost, "foreign_host", 421, 421, "6"),
+    (HttpKind::ForeignOrigin, "foreign_origin", 403, 403, "6"),
     (HttpKind::NoSuchPath, "no_such_path", 404, 404, "3"),
     (HttpKind::MethodNotAllowed, "method_not_allowed", 405, 405, "3"),
     (HttpKind::TooManyRequests, "too_many_requests", 503, 429, "262160"),
@@ -115,6 +120,14 @@ pub(crate) const HTTP: &[(HttpKind, &str, u16, u16, &str)] = &[
 pub(crate) enum HttpKind {
     /// The request comes from none of the users.
     Unauthorized,
+    /// The user may not do this.
+    Forbidden,
+    /// Too many wrong passwords or tokens came from there.
+    TooManyLogins,
+    /// The request is for another host than this server is.
+    ForeignHost,
+    /// A page of another site sent the request.
+    ForeignOrigin,
     /// Nothing is served at this path.
     NoSuchPath,
     /// The path has no such method.

@@ -21,7 +21,8 @@ use tracing::{Instrument, Level};
 
 use crate::errors::{Fault, HttpKind, Refused, to_json};
 use crate::metrics::{self, Metrics};
-use crate::respond::{complete, face_of, json};
+use crate::respond::{complete, face_of, json, no_such_path};
+use crate::roles;
 
 /// Watches over one server. A handle, cheap to clone.
 ///
@@ -114,7 +115,7 @@ impl Monitor {
             Phase::Draining => return Err("the server is about to stop".to_owned()),
             Phase::Open => {}
         }
-        let trouble = self.0.tracker.get().and_then(|tracker| tracker.stats().trouble);
+        let trouble = self.0.tracker.get().and_then(Tracker::trouble);
         match trouble {
             None => Ok(()),
             Some(error) => {
@@ -222,14 +223,14 @@ async fn metrics(State(monitor): State<Monitor>, request: Request) -> Response {
     answer(&request, || json(metrics::MEDIA_TYPE, monitor.0.metrics.render().into_bytes()))
 }
 
-/// What is served to those who administer, where a listener is there for them.
-const ADMINISTRATION: &[&str] = &["/v1/backup"];
-
-/// The router without what is for administration, where another listener serves that.
+/// The router without what is for administration, where another listener serves that: what asks for
+/// the role admin, were there users.
 pub fn without_administration(router: Router) -> Router {
     router.layer(middleware::from_fn(|request: Request, next: Next| async move {
-        if ADMINISTRATION.contains(&request.uri().path()) {
-            return crate::respond::no_such_path(request).await;
+        if roles::is_administration(request.uri().path()) {
+            let mut response = no_such_path(request).await;
+            complete(&mut response);
+            return response;
         }
         next.run(request).await
     }))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobtrack::limits::RETENTION_SECONDS;
 use jobtrack::{
-    Actor, Applied, Command, Durability, Error, ErrorKind, JobParts, State, Timestamp, Tracker,
+    Access, Actor, Applied, Command, Durability, Error, ErrorKind, JobParts, State, Timestamp,
     quoted,
 };
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -62,14 +62,14 @@ pub(crate) struct ImportOptions {
 
 /// Takes lines, and makes them jobs in groups.
 pub(crate) struct Importer {
-    tracker: std::sync::Arc<Tracker>,
+    tracker: Access,
     options: ImportOptions,
     report: ImportReport,
     waiting: Vec<(u64, Command)>,
 }
 
 impl Importer {
-    pub(crate) fn new(tracker: std::sync::Arc<Tracker>, options: ImportOptions) -> Self {
+    pub(crate) fn new(tracker: Access, options: ImportOptions) -> Self {
         let report = ImportReport::default();
         Importer { tracker, options, report, waiting: Vec::new() }
     }

@@ -4,23 +4,27 @@
 //!
 //! - `/api/cluster/jobs`, as NetApp ONTAP has it, so that its clients work unmodified;
 //! - `/v1`, jobtrack's own: what ONTAP lacks. Jobs are made and driven there, watched, imported and
-//!   exported. `/` says where things are.
+//!   exported. `/` says where things are, and sends browsers to the page at `/ui/`.
 //!
 //! # The native face
 //!
-//! In short; `docs/native-api.md` describes it whole.
+//! In short; `docs/native-api.md` describes it whole, and so does the OpenAPI document at
+//! `/v1/openapi.json`.
 //!
 //! | Request | What it does |
 //! |---|---|
 //! | `POST /v1/jobs` | Makes a job: every member of [`NewJob`](jobtrack::NewJob), none needed. 201, `Location`, the job. |
 //! | `GET /v1/jobs` | A page of jobs: ONTAP's parameters with jobtrack's names of fields, whole records by default, and the revision and horizon of the answer. |
 //! | `GET`, `DELETE /v1/jobs/{uuid}` | One job. 410 once it has expired or was deleted. |
+//! | `GET /v1/jobs/{uuid}/wait` | One job, once it has ended. |
 //! | `POST /v1/jobs/{uuid}/start`, `/pause`, `/resume` | The worker's transitions; `{"reason"}` if there is one. |
 //! | `POST /v1/jobs/{uuid}/report` | `{"message", "progress": {"done", "total", "unit"}}`, either or both. |
 //! | `POST /v1/jobs/{uuid}/finish` | `{"state": "success" or "failure", "code", "message", "error", "cause"}`. |
 //! | `POST /v1/jobs/{uuid}/request` | What an operator wants: `{"action": "pause", "resume" or "cancel", "reason"}`. |
 //! | `POST /v1/jobs/{uuid}/hold`, `/unhold` | Keeps a job from expiring until it is let go; `{"reason"}` if there is one. |
 //! | `GET /v1/counts` | How many jobs there are, by state and by kind. |
+//! | `GET /v1/activity` | How many began and ended in each stretch of time. |
+//! | `GET /v1/whoami` | Who asks, with which role, confined to which scope. |
 //! | `POST /v1/import` | Jobs, one a line, with every time they bring. `retain=30d`, `on_bad=skip` or `fail`. |
 //! | `GET /v1/export` | All jobs, one a line, or those that the fields in the query select. |
 //!
@@ -30,8 +34,9 @@
 //!
 //! # Use
 //!
-//! Both faces are thin: they parse, call the tracker on a thread that may block, and render. Links are
-//! paths from the root, so the router belongs there; merge it with others, do not nest it.
+//! Both faces are thin: they parse, call the tracker on a thread that may block, and render. The router
+//! has a route at `/` and a fallback, so it is not merged with others but nested in them, under any
+//! path, with which its links then begin; or it is their own fallback. `examples/mounted.rs` shows it.
 //! [`serve`] runs it with the limits that a server needs against slow and hostile clients,
 //! [`serve_tls`] does so over TLS, and [`with_users`] lets in those alone whom a file names.
 //!
@@ -60,6 +65,7 @@ mod body;
 mod docs_test;
 mod errors;
 mod files;
+mod guard;
 mod health;
 mod import;
 mod layout;
@@ -70,9 +76,14 @@ mod metrics;
 mod native;
 mod ontap;
 mod page;
+mod page_key;
 mod params;
+mod peer;
+mod rendered;
 mod respond;
+mod roles;
 mod server;
+mod tags;
 mod tls;
 mod users;
 
@@ -80,19 +91,23 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use jobtrack::Tracker;
+use jobtrack::{Access, Tracker};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
+use crate::rendered::Rendered;
+use crate::roles::Caller;
 pub use auth::with_users;
 pub use backup::restore;
 pub use files::FileError;
 pub use health::{Front, Monitor, without_administration};
 pub use import::{BadLine, ImportReport, parse_span};
 pub use listen::Listener;
+pub use page_key::PageKey;
+pub use roles::Role;
 pub use server::{ServerOptions, serve, serve_tls};
 pub use tls::Tls;
-pub use users::{Users, UsersFile};
+pub use users::{Grant, Users, UsersFile};
 
 /// What may be told to the faces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +141,13 @@ pub struct Options {
     pub watchers: usize,
     /// After how long a client that watches is told that there is nothing to tell: 15 s.
     pub heartbeat: Duration,
+    /// The names by which clients may address the server, beside addresses and `localhost`; any
+    /// unless told otherwise. For a server without users, which a browser must not be led to under
+    /// the name of another site.
+    pub hosts: Option<Vec<String>>,
+    /// The key under which page tokens are sealed, so that they can be neither read nor made up. None
+    /// leaves them as the engine writes them: valid everywhere, and open to who decodes them.
+    pub page_key: Option<PageKey>,
 }
 
 impl Default for Options {
@@ -144,32 +166,65 @@ impl Default for Options {
             body_time: Duration::from_secs(120),
             watchers: 1_024,
             heartbeat: Duration::from_secs(15),
+            hosts: None,
+            page_key: None,
         }
     }
 }
 
-/// What every handler has at hand.
+/// What all requests have in common. Handlers do not get at the tracker here: see [`App`].
+#[derive(Debug)]
+pub(crate) struct Shared {
+    tracker: Arc<Tracker>,
+    pub(crate) options: Arc<Options>,
+    /// Which requests may be in progress.
+    pub(crate) admission: Arc<Admission>,
+    watchers: Arc<Semaphore>,
+    rendered: Arc<Rendered>,
+    document: Arc<OnceLock<serde_json::Value>>,
+}
+
+impl Shared {
+    /// What the handler of a request by this caller gets.
+    pub(crate) fn app_for(&self, caller: Caller) -> Arc<App> {
+        Arc::new(App {
+            tracker: self.tracker.access(caller.tenant.clone()),
+            caller,
+            options: Arc::clone(&self.options),
+            admission: Arc::clone(&self.admission),
+            watchers: Arc::clone(&self.watchers),
+            rendered: Arc::clone(&self.rendered),
+            document: Arc::clone(&self.document),
+        })
+    }
+}
+
+/// What the handler of one request has at hand: the tracker as its caller may use it, and no other.
 #[derive(Debug)]
 pub(crate) struct App {
-    pub(crate) tracker: Arc<Tracker>,
-    pub(crate) options: Options,
-    /// Which requests may be in progress.
-    pub(crate) admission: Admission,
+    pub(crate) tracker: Access,
+    pub(crate) caller: Caller,
+    pub(crate) options: Arc<Options>,
+    /// Gives places to what goes on for longer than a request.
+    pub(crate) admission: Arc<Admission>,
     /// A permit for each client that may watch.
     pub(crate) watchers: Arc<Semaphore>,
+    /// Records of the native face as they were rendered lately.
+    pub(crate) rendered: Arc<Rendered>,
     /// The native face's OpenAPI document, once somebody has asked for it.
-    pub(crate) document: OnceLock<serde_json::Value>,
+    pub(crate) document: Arc<OnceLock<serde_json::Value>>,
 }
 
 /// Both faces of this tracker.
 pub fn router(tracker: Arc<Tracker>, options: Options) -> Router {
     let watchers = Arc::new(Semaphore::new(options.watchers.min(Semaphore::MAX_PERMITS)));
-    let (admission, document) = (Admission::new(&options), OnceLock::new());
-    let app = Arc::new(App { tracker, options, admission, watchers, document });
+    let admission = Arc::new(Admission::new(&options));
+    let (options, document, rendered) = (Arc::new(options), Arc::default(), Arc::default());
+    let shared = Arc::new(Shared { tracker, options, admission, watchers, rendered, document });
     let routes = Router::new()
-        .merge(ontap::routes(&app))
-        .merge(native::routes(&app))
-        .merge(page::routes(&app))
+        .merge(ontap::routes(&shared))
+        .merge(native::routes(&shared))
+        .merge(page::routes(&shared))
         .fallback(respond::no_such_path);
-    respond::layers(routes, &app)
+    respond::layers(routes, &shared)
 }

@@ -1,6 +1,7 @@
 //! Where connections come from: an address, or a socket in the file system.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::health::Monitor;
+use crate::peer::Peer;
 
 /// Accepts connections, over TCP or a Unix socket.
 #[derive(Debug)]
@@ -54,18 +56,18 @@ impl Listener {
     }
 
     pub(crate) async fn accept(&self) -> io::Result<Stream> {
-        let transport = match &self.socket {
+        let (transport, from) = match &self.socket {
             Socket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, from) = listener.accept().await?;
                 // Answers are written in one piece, so there is nothing to gather.
                 let _ = stream.set_nodelay(true);
-                Transport::Tcp(stream)
+                (Transport::Tcp(stream), Some(from))
             }
-            Socket::Unix(listener) => Transport::Unix(listener.accept().await?.0),
+            Socket::Unix(listener) => (Transport::Unix(listener.accept().await?.0), None),
         };
         self.counted.accepted.inc();
         self.counted.open.inc();
-        Ok(Stream { transport, _open: Open(self.counted.open.clone()) })
+        Ok(Stream { transport, from, _open: Open(self.counted.open.clone()) })
     }
 }
 
@@ -73,7 +75,16 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) struct Stream {
     transport: Transport,
+    /// The address of the client; None of a Unix socket.
+    from: Option<SocketAddr>,
     _open: Open,
+}
+
+impl Stream {
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer::at(self.from)
+    }
 }
 
 #[derive(Debug)]

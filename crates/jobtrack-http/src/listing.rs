@@ -12,6 +12,7 @@ use jobtrack::{
 use crate::errors::{Fault, HttpKind};
 use crate::layout::Layout;
 use crate::params::Params;
+use crate::{Options, PageKey};
 
 /// The longest time, in seconds, for which a client may ask to collect records.
 const LONGEST_TIMEOUT: u64 = 120;
@@ -39,6 +40,7 @@ pub(crate) struct Listing {
     pub(crate) layout: Layout,
     path: String,
     params: Params,
+    page_key: Option<PageKey>,
 }
 
 impl Listing {
@@ -47,7 +49,7 @@ impl Listing {
         uri: &Uri,
         path: String,
         names: Names,
-        limit: Duration,
+        options: &Options,
     ) -> Result<Listing, Fault> {
         let params = Params::parse(uri.query())?;
         let fields = selection(&params, names)?;
@@ -60,11 +62,12 @@ impl Listing {
             order: order(&params, names)?,
             max_records: max_records.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             offset: usize::try_from(offset).unwrap_or(usize::MAX),
-            after: token(&params)?,
-            budget: budget(&params, limit)?,
+            after: token(&params, options)?,
+            budget: budget(&params, options)?,
         };
         let layout = Layout::of(&params)?;
-        Ok(Listing { query, fields, return_records, explain, layout, path, params })
+        let page_key = options.page_key.clone();
+        Ok(Listing { query, fields, return_records, explain, layout, path, params, page_key })
     }
 
     /// Ends the query when what is returned is dropped, with the request of a client that is gone.
@@ -90,7 +93,8 @@ impl Listing {
     fn next(&self, token: Option<&PageToken>) -> Option<String> {
         // The token says where this page ended, so nothing is left out any more.
         let params = self.params.without(OFFSET);
-        token.map(|token| params.link(&self.path, (TOKEN, &token.to_string())))
+        let written = |token| written(token, self.page_key.as_ref());
+        token.map(|token| params.link(&self.path, (TOKEN, &written(token))))
     }
 }
 
@@ -110,11 +114,12 @@ pub(crate) fn selection(params: &Params, names: Names) -> Result<Option<Selectio
     Ok(Some(Selection::parse(text, names, ignore_unknown)?))
 }
 
-/// How long the query may take.
-pub(crate) fn budget(params: &Params, limit: Duration) -> Result<Budget, Fault> {
+/// How long the query may take, and how much it may read.
+pub(crate) fn budget(params: &Params, options: &Options) -> Result<Budget, Fault> {
+    let limit = options.query_limit;
     let soft = params.integer("return_timeout", 0, LONGEST_TIMEOUT)?;
     let soft = soft.map_or(limit, Duration::from_secs);
-    Ok(Budget { soft, hard: limit, ..Budget::default() })
+    Ok(Budget { soft, hard: limit, rows: Some(options.query_rows), ..Budget::default() })
 }
 
 /// The refusal of a query; what is wrong with a token is known only with the rest of it.
@@ -123,6 +128,12 @@ pub(crate) fn fault(error: Error) -> Fault {
         ErrorKind::InvalidToken => Fault::from(error).on(TOKEN),
         _ => error.into(),
     }
+}
+
+/// The refusal of a count of which not all could be had in time.
+pub(crate) fn not_counted_in(limit: Duration) -> Fault {
+    let message = format!("counting took longer than {} s", limit.as_secs_f64());
+    Fault::engine(ErrorKind::DeadlineExceeded, message)
 }
 
 /// Whether the parameter is one of a search.
@@ -202,10 +213,21 @@ fn order(params: &Params, names: Names) -> Result<Order, Fault> {
 }
 
 /// Where to go on, if the request goes on after another.
-pub(crate) fn token(params: &Params) -> Result<Option<PageToken>, Fault> {
+pub(crate) fn token(params: &Params, options: &Options) -> Result<Option<PageToken>, Fault> {
     let Some(text) = params.given(TOKEN)? else { return Ok(None) };
-    let token = PageToken::from_str(text).map_err(|error| Fault::from(error).on(TOKEN))?;
+    // What was not sealed here is to the engine what any other nonsense is.
+    let text = match &options.page_key {
+        None => text.to_owned(),
+        Some(key) => key.unseal(text).unwrap_or_default(),
+    };
+    let token = PageToken::from_str(&text).map_err(|error| Fault::from(error).on(TOKEN))?;
     Ok(Some(token))
+}
+
+/// A token as it stands in a link.
+pub(crate) fn written(token: &PageToken, key: Option<&PageKey>) -> String {
+    let text = token.to_string();
+    key.map_or(text.clone(), |key| key.seal(&text))
 }
 
 /// The parameters of a listing that are no filter.

@@ -2,7 +2,7 @@
 //!
 //! Every number is kept up as things happen, or read from the tracker in microseconds; none is
 //! scanned for. Labels are words of this program (routes, methods, kinds of refusals, states), and
-//! kinds of jobs, of which the largest alone are named. `docs/operation.md` lists every metric, and
+//! kinds of jobs, of which the largest alone are named. `docs/operating.md` lists every metric, and
 //! a test compares that list with what is told.
 
 use std::collections::BTreeMap;

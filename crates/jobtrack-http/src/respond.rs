@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
@@ -14,23 +14,38 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::App;
 use crate::errors::{Face, Fault, HttpKind};
+use crate::guard;
+use crate::roles::Caller;
+use crate::{App, Shared};
 
 /// What a handler gives: an answer, or a refusal for its face to render.
 pub(crate) type Answer = Result<Response, Fault>;
 
 /// A path of one face, all of whose methods go to one handler, so that the handler's own `match`
 /// shows what the path serves.
-pub(crate) fn at<H, F>(face: Face, app: &Arc<App>, handler: H) -> MethodRouter
+pub(crate) fn at<H, F>(face: Face, shared: &Arc<Shared>, handler: H) -> MethodRouter
 where
     H: Fn(Arc<App>, Request) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let app = Arc::clone(app);
+    let shared = Arc::clone(shared);
     any(move |request: Request| {
-        let answer = handler(Arc::clone(&app), request);
-        async move { answer.await.unwrap_or_else(|fault| fault.into_response(face)) }
+        // Without users there is nobody to be told apart.
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        // Whoever asked for a user may have done so around a router that nests this one, under paths
+        // which the table of roles does not know.
+        let answer = match caller.lacks(request.method(), request.uri().path()) {
+            None => Ok(handler(shared.app_for(caller), request)),
+            Some(lack) => Err(Fault::new(HttpKind::Forbidden, lack)),
+        };
+        async move {
+            let answer = match answer {
+                Ok(answer) => answer.await,
+                Err(fault) => Err(fault),
+            };
+            answer.unwrap_or_else(|fault| fault.into_response(face))
+        }
     })
 }
 
@@ -83,25 +98,27 @@ pub(crate) async fn no_such_path(request: Request) -> Response {
 }
 
 /// Puts around the routes what every request goes through, the outermost last.
-pub(crate) fn layers(routes: Router, app: &Arc<App>) -> Router {
+pub(crate) fn layers(routes: Router, shared: &Arc<Shared>) -> Router {
     routes
-        .layer(middleware::from_fn_with_state(Arc::clone(app), common))
-        .layer(RequestBodyTimeoutLayer::new(app.options.body_pause))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), common))
+        .layer(RequestBodyTimeoutLayer::new(shared.options.body_pause))
         .layer(CatchPanicLayer::custom(|_panic: Box<dyn std::any::Any + Send>| {
             // The panic's own message goes to the log by way of the panic hook, not to the client.
             let message = "a fault of the server; its log says more";
-            Fault::new(HttpKind::Internal, message).into_response(Face::Native)
+            let mut response = Fault::new(HttpKind::Internal, message).into_response(Face::Native);
+            complete(&mut response);
+            response
         }))
         // A refusal that is the server's fault is logged where it is rendered, and says why.
         .layer(TraceLayer::new_for_http().on_failure(()))
 }
 
 /// Refuses what no path can serve, and gives each answer what each must have.
-async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn common(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let face = face_of(request.uri().path());
     let is_head = request.method() == Method::HEAD;
-    let admitted = match check(&app, &request) {
-        Ok(()) => app.admission.admit(request, &app.options).await,
+    let admitted = match check(&shared, &request) {
+        Ok(()) => shared.admission.admit(request, &shared.options).await,
         Err(fault) => Err(fault),
     };
     let mut response = match admitted {
@@ -122,19 +139,32 @@ async fn common(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
 /// Adds the headers that every answer has.
 pub(crate) fn complete(response: &mut Response) {
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Only what says so itself may be kept.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in SECURE {
+        // A handler that knows better has said so: a page says what it may load.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
 }
 
-fn check(app: &App, request: &Request) -> Result<(), Fault> {
+/// What keeps browsers from doing with an answer what it is not for: guessing what it is, keeping
+/// it, running or framing it, lending it to other sites, telling them where it was read.
+const SECURE: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+fn check(shared: &Shared, request: &Request) -> Result<(), Fault> {
     let uri = request.uri();
     let length = uri.path_and_query().map_or(0, |path_and_query| path_and_query.as_str().len());
-    let limit = app.options.uri_bytes;
+    let limit = shared.options.uri_bytes;
     if length > limit {
         let message = format!("path and query are {length} bytes long, at most {limit} may be");
         return Err(Fault::new(HttpKind::UriTooLong, message));
     }
+    guard::check(shared.options.hosts.as_deref(), request.method(), request.headers())?;
     // Nothing is unpacked here, so a small body cannot become a large one.
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && encoding != "identity"

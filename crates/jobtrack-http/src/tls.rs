@@ -5,28 +5,48 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jobtrack::Timestamp;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use ring::digest::{SHA256, digest};
 use rustls::client::verify_server_name;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::ParsedCertificate;
-use rustls::{InconsistentKeys, ServerConfig, crypto};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig, crypto};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Stamp};
 
 /// A certificate and its key, from two PEM files: what [`serve_tls`](crate::serve_tls) needs.
 ///
 /// TLS 1.2 and 1.3 are spoken, with the algorithms of one provider (`ring`) whatever else the
 /// program links.
 pub struct Tls {
+    files: Files,
+    loaded: RwLock<Arc<Loaded>>,
+    /// How the files were when they were last read, whether or not that did any good: one that is
+    /// wrong is complained of once.
+    seen: Mutex<Stamps>,
+}
+
+struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    loaded: RwLock<Arc<Loaded>>,
+    clients: Option<Clients>,
+}
+
+type Stamps = [Option<Stamp>; 3];
+
+/// Whose certificates clients may show.
+struct Clients {
+    /// The authorities that vouch for them.
+    authorities: PathBuf,
+    /// Whether who shows none is sent away.
+    must_show: bool,
 }
 
 struct Loaded {
@@ -48,18 +68,55 @@ impl Tls {
         key: impl Into<PathBuf>,
         now: Timestamp,
     ) -> Result<Tls, FileError> {
-        let (certificate, key) = (certificate.into(), key.into());
-        let loaded = RwLock::new(Arc::new(load(&certificate, &key, now)?));
-        Ok(Tls { certificate, key, loaded })
+        Tls::of(Files { certificate: certificate.into(), key: key.into(), clients: None }, now)
     }
 
-    /// Reads both files again, for the connections to come.
+    /// The same, for clients that show certificates of their own, for which the authorities in this
+    /// PEM file vouch. A user whose [`Grant`](crate::Grant) names the subject of such a certificate
+    /// is known by it. Who shows none is asked for a password or a token, or, where they must show
+    /// one, does not get through the handshake.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Tls::open), of this file as well.
+    pub fn with_clients(
+        self,
+        authorities: impl Into<PathBuf>,
+        must_show: bool,
+        now: Timestamp,
+    ) -> Result<Tls, FileError> {
+        let clients = Some(Clients { authorities: authorities.into(), must_show });
+        Tls::of(Files { clients, ..self.files }, now)
+    }
+
+    fn of(files: Files, now: Timestamp) -> Result<Tls, FileError> {
+        // Before they are read: what changes in between is seen at the next look.
+        let seen = Mutex::new(files.stamps());
+        let loaded = RwLock::new(Arc::new(load(&files, now)?));
+        Ok(Tls { files, loaded, seen })
+    }
+
+    /// Reads all files again if one of them is another than it was. Whether one was.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Tls::open); what was read before then stays in use, and the same files are not
+    /// read, and not complained of, again.
+    pub fn reload_if_changed(&self, now: Timestamp) -> Result<bool, FileError> {
+        let stamps = self.files.stamps();
+        if std::mem::replace(&mut *self.seen.lock(), stamps) == stamps {
+            return Ok(false);
+        }
+        self.reload(now).map(|()| true)
+    }
+
+    /// Reads all files again, for the connections to come.
     ///
     /// # Errors
     ///
     /// As [`open`](Tls::open); what was read before then stays in use.
     pub fn reload(&self, now: Timestamp) -> Result<(), FileError> {
-        let loaded = load(&self.certificate, &self.key, now)?;
+        let loaded = load(&self.files, now)?;
         *self.loaded.write() = Arc::new(loaded);
         Ok(())
     }
@@ -84,7 +141,7 @@ impl Tls {
 
     /// The file of the certificate.
     pub fn certificate(&self) -> &Path {
-        &self.certificate
+        &self.files.certificate
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
@@ -95,21 +152,34 @@ impl Tls {
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
-            .field("certificate", &self.certificate)
+            .field("certificate", &self.files.certificate)
             .field("fingerprint", &self.fingerprint())
             .finish_non_exhaustive()
     }
 }
 
-fn load(certificate: &Path, key: &Path, now: Timestamp) -> Result<Loaded, FileError> {
+impl Files {
+    fn stamps(&self) -> Stamps {
+        let authorities = self.clients.as_ref().map(|clients| &clients.authorities);
+        [Some(&self.certificate), Some(&self.key), authorities]
+            .map(|path| path.and_then(|path| Stamp::at(path)))
+    }
+}
+
+fn load(files: &Files, now: Timestamp) -> Result<Loaded, FileError> {
+    let (certificate, key) = (&*files.certificate, &*files.key);
     let chain = chain(certificate)?;
     let (own, expires) = check(certificate, &chain, now)?;
     let private = private_key(key)?;
-    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| FileError::new(certificate, error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private);
+        .map_err(|error| FileError::new(certificate, error))?;
+    let config = match &files.clients {
+        None => config.with_no_client_auth(),
+        Some(clients) => config.with_client_cert_verifier(clients.verifier(provider, now)?),
+    };
+    let config = config.with_single_cert(chain, private);
     let mut config = config.map_err(|error| match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => FileError::new(
             key,
@@ -124,6 +194,25 @@ fn load(certificate: &Path, key: &Path, now: Timestamp) -> Result<Loaded, FileEr
         expires,
         certificate: own,
     })
+}
+
+impl Clients {
+    fn verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+        now: Timestamp,
+    ) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
+        let path = &*self.authorities;
+        let authorities = chain(path)?;
+        check(path, &authorities, now)?;
+        let mut roots = RootCertStore::empty();
+        for authority in authorities {
+            roots.add(authority).map_err(|error| FileError::new(path, error))?;
+        }
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let builder = if self.must_show { builder } else { builder.allow_unauthenticated() };
+        builder.build().map_err(|error| FileError::new(path, error))
+    }
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {

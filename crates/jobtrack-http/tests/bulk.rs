@@ -235,3 +235,36 @@ async fn a_bulk_of_the_native_face_is_a_job_that_goes_on_by_itself() {
     );
     assert_eq!(count(&tracker, "failure"), 600);
 }
+
+#[tokio::test]
+async fn a_bulk_goes_on_though_its_client_has_gone() {
+    let (tracker, router) = running(600);
+    let body = r#"{"action": "cancel", "filter": "state=running"}"#;
+    let request = Request::post("/v1/bulk").body(Body::from(body)).unwrap();
+    {
+        let mut answer = std::pin::pin!(router.oneshot(request));
+        // It has begun, and is not waited for.
+        tokio::select! {
+            biased;
+            _ = &mut answer => panic!("it is answered from another thread"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    for _ in 0..1_000 {
+        if count(&tracker, "success") > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(count(&tracker, "failure"), 600);
+}
+
+#[tokio::test]
+async fn to_try_a_bulk_takes_no_more_than_a_list() {
+    let (tracker, _) = running(1_000);
+    let options = Options { query_rows: 1, ..Options::default() };
+    let router = router(tracker, options);
+    let body = r#"{"action": "cancel", "filter": "message=*x*", "dry_run": true}"#;
+    let (status, _, refusal) = post(&router, body).await;
+    assert_eq!((status, &refusal["kind"]), (503, &Value::from("deadline_exceeded")), "{refusal}");
+}

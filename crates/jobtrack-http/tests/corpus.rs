@@ -6,12 +6,13 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use common::document::Document;
 use common::{Answer, JOBS, exchange, request_bytes, uuid_of};
 use jobtrack::{MemoryStore, Revision, Tracker};
 use jobtrack_http::{Options, ServerOptions, router, serve};
@@ -142,6 +143,21 @@ impl Stage {
         text
     }
 
+    /// What the document does not say of an answer of the native face.
+    fn undescribed(&self, method: &str, target: &str, answer: &Answer) -> Vec<String> {
+        static DOCUMENT: OnceLock<Document> = OnceLock::new();
+        // What HTTP itself refuses has no media type, and the other face no document.
+        let is_ours = target.starts_with("/v1") || target == "/";
+        if !is_ours || !answer.headers.contains_key("cache-control") {
+            return Vec::new();
+        }
+        let document = DOCUMENT.get_or_init(|| {
+            let document = self.in_process("GET", "/v1/openapi.json", &BTreeMap::new(), b"");
+            Document(document.json())
+        });
+        document.faults(method, target, answer)
+    }
+
     fn listen(&mut self) {
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         self.address = Some(listener.local_addr().unwrap());
@@ -204,7 +220,7 @@ impl Step {
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), stage.filled(value)));
         let headers: BTreeMap<_, _> = headers.collect();
         let answer = stage.send(method, target, &headers, stage.filled(&self.body).as_bytes());
-        let mut faults = Vec::new();
+        let mut faults = stage.undescribed(method, target, &answer);
         if answer.status != self.status {
             faults.push(format!("status {} instead of {}", answer.status, self.status));
         }

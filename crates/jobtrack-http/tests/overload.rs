@@ -95,6 +95,24 @@ async fn a_request_too_many_is_refused_and_the_next_one_served() {
     assert_eq!(json(get(&router, "/api/cluster/jobs").await).await["num_records"], 1);
 }
 
+#[tokio::test]
+async fn one_more_waits_for_a_place_before_it_is_refused() {
+    let store = Arc::new(Gated::default());
+    let (tracker, _clock) = tracker(Arc::clone(&store));
+    let options = Options { in_flight: 1, patience: Duration::from_secs(60), ..Options::default() };
+    let router = router(tracker, options);
+    let (comes, go) = store.close();
+    let create = Request::post("/v1/jobs").body(Body::from("{}")).unwrap();
+    let slow = tokio::spawn(router.clone().oneshot(create));
+    tokio::task::spawn_blocking(move || comes.recv().unwrap()).await.unwrap();
+    let waits = tokio::spawn(async move { get(&router, "/v1/jobs").await.status() });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!waits.is_finished());
+    drop(go);
+    assert_eq!(slow.await.unwrap().unwrap().status(), 201);
+    assert_eq!(waits.await.unwrap(), 200);
+}
+
 /// A request whose body is on its way until the sender is dropped.
 fn unfinished(router: &Router, target: &str) -> (mpsc::Sender<std::io::Result<Bytes>>, Answered) {
     let (sender, receiver) = mpsc::channel(1);
@@ -144,8 +162,8 @@ async fn a_body_has_its_time() {
         }
     });
     let refused = slow.await.unwrap().unwrap();
-    assert_eq!(refused.status(), 400);
-    assert_eq!(json(refused).await["kind"], "body_cut_short");
+    assert_eq!(refused.status(), 408);
+    assert_eq!(json(refused).await["kind"], "body_too_slow");
     drips.await.unwrap();
 }
 

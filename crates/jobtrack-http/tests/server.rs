@@ -84,6 +84,25 @@ fn closed(stream: &mut TcpStream) -> (Duration, Vec<u8>) {
 }
 
 #[test]
+fn a_transfer_that_drips_makes_room_for_another() {
+    let server =
+        Server::start(Options { transfers: 1, ..Options::default() }, ServerOptions::default());
+    let mut dripping = server.connect();
+    let head = "POST /v1/import HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n{";
+    dripping.write_all(head.as_bytes()).unwrap();
+    // At first it is not known to be slow.
+    let began = Instant::now();
+    while server.get("/v1/export").status != 503 {
+        assert!(began.elapsed() < LATE, "the import took no place");
+    }
+    while server.get("/v1/export").status != 200 {
+        assert!(began.elapsed() < LATE, "a drip holds the place for ever");
+        dripping.write_all(b" ").unwrap();
+    }
+    assert!(closed(&mut dripping).1.is_empty());
+}
+
+#[test]
 fn a_client_that_says_nothing_or_too_little_is_let_go() {
     let options = ServerOptions { head_time: SOON, ..ServerOptions::default() };
     let server = Server::start(Options::default(), options);

@@ -158,7 +158,8 @@ async fn a_malformed_header_is_refused_and_not_repeated() {
     let long = format!("Basic {}", "QUFB".repeat(1_000));
     for (header, why) in [
         (token.to_owned(), "another scheme"),
-        (format!("Bearer {token}"), "another scheme"),
+        (format!("Bearer {token}"), "no such token"),
+        (format!("Digest {token}"), "another scheme"),
         ("Basic".to_owned(), "no colon"),
         ("Basic !!!".to_owned(), "not base64"),
         (format!("Basic {token}!"), "not base64"),

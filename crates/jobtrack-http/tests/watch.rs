@@ -383,14 +383,16 @@ fn a_slow_client_is_told_the_rest_once_it_reads() {
     let server = Server::start(open(MemoryStore::new(), &clock()), Options::default());
     let mut watch = server.watch("");
     server.tracker.create(new(1)).unwrap();
+    // More than the sockets between them hold, and less than the history keeps.
+    const REPORTS: usize = 3_500;
     let text = "x".repeat(4_000);
-    for n in 0..5_000 {
+    for n in 0..REPORTS {
         let report = format!("{n} {text}");
         let command = Command::report(id(1), report.as_str()).durability(Durability::Deferred);
         server.tracker.run(command).unwrap();
     }
     watch.expect(&[("in", 1)]);
-    for n in 0..5_000 {
+    for n in 0..REPORTS {
         let event = watch.event().unwrap();
         let message = event.data["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("{n} ")), "{n}: {}", &message[..8]);

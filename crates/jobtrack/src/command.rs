@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::job::{
     Action, Actor, Allows, Argument, Cause, JobId, JobParts, Progress, Revision, Scope, Severity,
+    Tenant,
 };
 use crate::limits::{Limits, check_count, check_name, check_text};
 use crate::query::{Expr, Order};
@@ -44,6 +45,8 @@ pub struct Command {
     pub token: Option<u64>,
     /// Whether the job is to be ended over the head of whoever holds it.
     pub forced: bool,
+    /// Whose jobs alone it may see and change; set where a tenant asks.
+    pub(crate) tenant: Option<Tenant>,
 }
 
 /// What is to change.
@@ -106,6 +109,7 @@ impl Command {
             expected: None,
             token: None,
             forced: false,
+            tenant: None,
         }
     }
 
@@ -224,6 +228,12 @@ impl Command {
     #[must_use]
     pub fn forced(mut self) -> Self {
         self.forced = true;
+        self
+    }
+
+    /// The same as of this tenant, who has no other's jobs changed.
+    pub(crate) fn of_tenant(mut self, tenant: Option<&Tenant>) -> Self {
+        self.tenant = tenant.cloned();
         self
     }
 

@@ -226,6 +226,10 @@ error_kinds! {
     /// back or taken away. The message says who holds the job now, and since when.
     LeaseLost = "lease_lost",
 
+    // What callers of one scope are refused.
+    /// Whoever asks may not do this, whatever it is done to.
+    NotPermitted = "not_permitted",
+
     // What a query may cost.
     /// The query could not be finished in the time it had.
     DeadlineExceeded = "deadline_exceeded",

@@ -78,7 +78,7 @@ pub use field::{Field, FieldType, Names, ValueRef};
 pub use job::{
     Action, Actor, Allows, Argument, BULK_KIND, Cause, Ended, ErrorDetail, Gone, Held, Job,
     JobError, JobId, JobParts, Labels, Lease, Log, LogEntry, LogKind, Phase, Progress, Request,
-    Retention, Revision, Scope, Severity, State, Text, Told,
+    Retention, Revision, Scope, Severity, State, Tenant, Text, Told,
 };
 pub use lifecycle::{Children, Ending, FamilyOptions, LeaseOptions, Lost, RetentionRule, RollUp};
 pub use limits::Limits;
@@ -90,8 +90,8 @@ pub use store::{Durability, MemoryStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{
-    Applied, ArchiveStatus, Bulk, BulkAction, BulkRequest, BulkStep, Estimate, FormatLevel, Found,
-    LogOptions, Maintained, OpenReport, Opening, Options, Stats, Ticket, TombstoneOptions, Tracker,
-    Tree, TreeNode, Watch,
+    Access, Applied, ArchiveStatus, Bulk, BulkAction, BulkRequest, BulkStep, Estimate, FormatLevel,
+    Found, LogOptions, Maintained, OpenReport, Opening, Options, Stats, Ticket, TombstoneOptions,
+    Tracker, Tree, TreeNode, Watch,
 };
 pub use watch::{Event, EventKind, HistoryOptions, Position};

@@ -100,26 +100,7 @@ impl FromStr for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.div_euclid(MICROS_PER_SECOND);
-        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
-        // The range of Timestamp lies within that of OffsetDateTime (years ±9999).
-        let Ok(at) = OffsetDateTime::from_unix_timestamp(seconds) else {
-            return Err(fmt::Error);
-        };
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second()
-        )?;
-        if micros != 0 {
-            write!(f, ".{micros:06}")?;
-        }
-        f.write_str("Z")
+        f.write_str(Written::of(*self).ok_or(fmt::Error)?.as_str())
     }
 }
 
@@ -131,7 +112,10 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match Written::of(*self) {
+            Some(written) => serializer.serialize_str(written.as_str()),
+            None => Err(serde::ser::Error::custom("a time beyond the year 9999")),
+        }
     }
 }
 
@@ -139,6 +123,63 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The text form, digit by digit: a page of jobs has hundreds of times, for which the machinery of
+/// `format!` takes longer than for all else in it.
+struct Written {
+    text: [u8; Written::LONGEST.len()],
+    len: usize,
+}
+
+impl Written {
+    const LONGEST: &str = "9999-12-31T23:59:59.999999Z";
+
+    /// None never happens: the range of a timestamp lies within that of `OffsetDateTime`.
+    fn of(at: Timestamp) -> Option<Written> {
+        let seconds = at.0.div_euclid(MICROS_PER_SECOND);
+        let micros = u32::try_from(at.0.rem_euclid(MICROS_PER_SECOND)).ok()?;
+        let time = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second) = time.to_hms();
+        let mut written = Written { text: [0; Written::LONGEST.len()], len: 0 };
+        written.number(u32::try_from(year).ok()?, 4);
+        for (before, number) in
+            [(b'-', u8::from(month)), (b'-', day), (b'T', hour), (b':', minute), (b':', second)]
+        {
+            written.byte(before);
+            written.number(number.into(), 2);
+        }
+        if micros != 0 {
+            written.byte(b'.');
+            written.number(micros, 6);
+        }
+        written.byte(b'Z');
+        Some(written)
+    }
+
+    fn byte(&mut self, byte: u8) {
+        if let Some(place) = self.text.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    /// So many digits, with zeros in front.
+    fn number(&mut self, mut number: u32, digits: usize) {
+        let end = self.len + digits;
+        for place in self.text.get_mut(self.len..end).into_iter().flatten().rev() {
+            // A remainder by ten is one digit.
+            *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+        self.len = end;
+    }
+
+    fn as_str(&self) -> &str {
+        // It is all ASCII, and within what the longest text has room for.
+        self.text.get(..self.len).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 
@@ -320,6 +361,30 @@ mod tests {
         assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00Z");
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999999Z");
         assert_eq!(Timestamp::from_micros(i64::MAX), None);
+    }
+
+    #[test]
+    fn it_is_written_as_format_would_write_it() {
+        let step = (Timestamp::MAX.0 - Timestamp::MIN.0) / 9_973;
+        for n in 0..=9_973 {
+            let at = Timestamp(Timestamp::MIN.0 + n * step);
+            for at in [at, at.floor_to_second()] {
+                let time = OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1_000_000)).unwrap();
+                let micros = at.0.rem_euclid(1_000_000);
+                let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+                let expected = format!(
+                    "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}Z",
+                    time.year(),
+                    u8::from(time.month()),
+                    time.day(),
+                    time.hour(),
+                    time.minute(),
+                    time.second()
+                );
+                assert_eq!(at.to_string(), expected);
+                assert_eq!(serde_json::to_string(&at).unwrap(), format!("\"{expected}\""));
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jobtrack::store::{Space, copy};
 use jobtrack::{
     Command, Durability, ErrorKind, FamilyOptions, JobId, Limits, MemoryStore, NewJob, Options,
     Query, RollUp, Store, Success, Tracker,
@@ -244,4 +245,32 @@ fn bytes_are_made_room_for_as_well_and_not_in_vain() {
     let error = tracker.create(job(2_000)).unwrap_err();
     assert_eq!(error.field(), Some("limits.bytes"));
     assert!(made[40 - there..].iter().all(|id| tracker.get(*id).is_ok()), "{error}");
+}
+
+/// The epoch of a copy is a large number, and so takes more of each record.
+#[test]
+fn bytes_are_those_of_the_record_as_it_is_stored_also_in_a_copy() {
+    let clock = clock();
+    let [first, copied] = [(); 2].map(|()| Arc::new(MemoryStore::new()));
+    open(Arc::clone(&first), &clock, Limits::default(), false).close().unwrap();
+    copy(&*first, &*copied, &clock, &mut |_| {}).unwrap();
+    let of_bytes = |bytes| {
+        let limits = Limits { bytes, ..Limits::default() };
+        open(Arc::clone(&copied), &clock, limits, false)
+    };
+    let tracker = of_bytes(usize::MAX);
+    tracker.create(NewJob::default()).unwrap();
+    tracker.close().unwrap();
+    let mut bytes = 0;
+    let mut count = |space, _: &[u8], record: jobtrack::Result<jobtrack::store::Record>| {
+        bytes += if space == Space::Job { record?.value.len() } else { 0 };
+        Ok(())
+    };
+    copied.scan(&mut count).unwrap();
+    let tracker = of_bytes(2 * bytes - 1);
+    let error = tracker.create(NewJob::default()).unwrap_err();
+    let expected = format!("the records of all jobs take {bytes} bytes, that of this one {bytes};");
+    assert!(error.message().starts_with(&expected), "{error}");
+    tracker.close().unwrap();
+    of_bytes(2 * bytes).create(NewJob::default()).unwrap();
 }

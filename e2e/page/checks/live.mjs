@@ -26,6 +26,7 @@ async function live({ browser, server, tell }) {
     const row = page.locator("#rows tr.row").nth(4);
     const box = await row.boundingBox();
     await page.mouse.move(box.x + 200, box.y + 20);
+    churn.watch(await drawn(page));
     // What was on its way when the pointer came may still arrive.
     await page.waitForTimeout(1500);
     const looks = [];

@@ -172,12 +172,12 @@ async function paging({ browser, server, tell }) {
   const goal = Math.min(2500, expected.length - 50);
   let most = 0;
   await until(`row ${goal}`, async () => {
-    await page.evaluate(() => {
+    await page.evaluate((goal) => {
       const scroller = document.getElementById("scroller");
-      scroller.scrollTop = Math.min(scroller.scrollTop + 3000, 2450 * 50);
-    });
+      scroller.scrollTop = Math.min(scroller.scrollTop + 3000, goal * 50);
+    }, goal);
     most = Math.max(most, await page.$$eval("tr", (rows) => rows.length));
-    return page.$eval("#rows tr.row:last-of-type", (row, goal) => row.index >= goal, goal).catch(() => false);
+    return page.$$eval("#rows tr.row", (rows, goal) => rows.at(-1)?.index >= goal, goal);
   });
   const rows = await until("every row that is seen", async () => {
     const rows = await page.$$eval("#rows tr.row", (rows) => rows.map((row) => [row.index, row.dataset.uuid]));
@@ -207,6 +207,16 @@ async function opening({ browser, server }) {
     (await page.$$eval("#detail .timeline-what", (all) => all.map((what) => what.textContent))).slice(0, 3),
     ["created", "started", "failed"],
   );
+  await server.call("POST", `/v1/jobs/${uuid}/hold`, { reason: "for the audit" });
+  await page.keyboard.press("Escape");
+  await row.locator(".job-link").click();
+  await page.waitForSelector("#detail .facts");
+  assert.match(await page.textContent("#detail .facts"), /until it is let go.*since .*“for the audit”/);
+  assert.equal(
+    (await page.$$eval("#detail .timeline-what", (all) => all.map((what) => what.textContent))).at(-1),
+    "held",
+  );
+  await server.call("POST", `/v1/jobs/${uuid}/unhold`, {});
   // Nobody can cancel what has ended.
   assert.equal(await page.$("#act-cancel"), null);
   assert.equal(await page.evaluate(() => document.activeElement.id), "detail-title");

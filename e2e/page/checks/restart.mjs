@@ -7,8 +7,9 @@ export const CHECKS = [
   {
     name: "the server restarted under the open page",
     check: restart,
-    // The browser logs what it could not reach; what broke off in the middle it logs, too.
-    expects: [/net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/],
+    // The browser logs what it could not reach; what broke off in the middle it logs, too, and that the
+    // store was not open yet.
+    expects: [/status of 503 /, /net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/],
   },
 ];
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use axum::http::request::Parts;
 use jobtrack::{
-    Budget, Cancel, Count, ErrorKind, Expr, Field, Names, Query, Revision, State, Timestamp,
-    Tracker,
+    Access, Budget, Cancel, Count, Expr, Field, Names, Query, Revision, State, Timestamp,
 };
 use serde::Serialize;
 
@@ -103,7 +102,7 @@ impl Times {
 }
 
 struct Counting<'a> {
-    tracker: &'a Tracker,
+    tracker: &'a Access,
     filter: Expr,
     limit: Duration,
     cancel: Cancel,
@@ -137,15 +136,19 @@ impl Counting<'_> {
     fn count(&self, besides: Expr, began: Timestamp) -> Result<Count, Fault> {
         let left = self.limit.saturating_sub(self.tracker.now().saturating_since(began));
         if left.is_zero() {
-            let message = format!("counting took longer than {} s", self.limit.as_secs_f64());
-            return Err(Fault::engine(ErrorKind::DeadlineExceeded, message));
+            return Err(listing::not_counted_in(self.limit));
         }
         let cancel = Some(self.cancel.clone());
         let query = Query {
             budget: Budget { soft: left, hard: left, cancel, ..Budget::default() },
             ..Query::matching(self.filter.clone().and(besides))
         };
-        self.tracker.count(&query).map_err(listing::fault)
+        let count = self.tracker.count(&query).map_err(listing::fault)?;
+        // A part of it would look like all.
+        if count.next.is_some() {
+            return Err(listing::not_counted_in(self.limit));
+        }
+        Ok(count)
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
-use jobtrack::{Bulk, BulkAction, BulkRequest, ErrorKind, Expr, Extension, Query, Relabel, quoted};
+use jobtrack::{
+    Budget, Bulk, BulkAction, BulkRequest, Cancel, ErrorKind, Expr, Extension, Query, Relabel,
+    quoted,
+};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -38,8 +41,15 @@ pub(super) async fn bulk(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answe
     let is_dry_run = asked.dry_run;
     let mut request = asked.request()?;
     if is_dry_run {
-        let query = Query::matching(request.filter);
+        let limit = app.options.query_limit;
+        let (rows, cancel) = (Some(app.options.query_rows), Cancel::default());
+        let _while_asked = listing::EndsQuery(cancel.clone());
+        let budget = Budget { soft: limit, hard: limit, rows, cancel: Some(cancel) };
+        let query = Query { budget, ..Query::matching(request.filter) };
         let count = blocking(move || app.tracker.count(&query).map_err(listing::fault)).await?;
+        if count.next.is_some() {
+            return Err(listing::not_counted_in(limit));
+        }
         let body = serde_json::json!({
             "num_records": count.count,
             "revision": count.revision,
@@ -49,13 +59,16 @@ pub(super) async fn bulk(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answe
     }
     request.actor = actor(&parts.extensions);
     let place = app.admission.bulk()?;
-    let (job, bulk) = blocking(move || {
+    let job = blocking(move || {
         let bulk = app.tracker.bulk(request)?;
-        Ok((app.tracker.get(bulk.job())?, bulk))
+        // As it begins, whatever becomes of it.
+        let job = app.tracker.get(bulk.job());
+        // Nobody waits for it: whoever wants to know asks for its job. From here, since the client
+        // may be gone by now, and what has begun is to go on.
+        drop(tokio::task::spawn_blocking(move || carry_out(bulk, place)));
+        Ok(job?)
     })
     .await?;
-    // Nobody waits for it: whoever wants to know asks for its job.
-    drop(tokio::task::spawn_blocking(move || carry_out(bulk, place)));
     let mut response = render::found(&job, None, Layout::Compact);
     *response.status_mut() = StatusCode::ACCEPTED;
     if let Ok(location) =

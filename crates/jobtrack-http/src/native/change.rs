@@ -17,17 +17,19 @@ use crate::layout::Layout;
 use crate::listing::REASON;
 use crate::params::{Params, invalid};
 use crate::respond::{Answer, blocking};
+use crate::tags::{Tag, Tags};
 
 /// Makes a change of the job in the path, at a revision that `If-Match` names if it is there.
 pub(super) async fn change(
     app: Arc<App>,
     parts: &Parts,
+    reason: Reason,
     command: impl FnOnce(JobId, &Manner) -> Result<Command, Fault>,
 ) -> Answer {
-    let manner = Manner::of(parts)?;
+    let manner = Manner::of(parts, reason)?;
     let id = id(&parts.uri)?;
     let expected = Expected::of(parts)?;
-    let command = manner.apply(command(id, &manner)?)?.by(actor(&parts.extensions));
+    let command = manner.apply(command(id, &manner)?).by(actor(&parts.extensions));
     let applied = blocking(move || {
         let command = match expected.revision(&app, id)? {
             None => command,
@@ -50,6 +52,15 @@ pub(super) async fn run(app: Arc<App>, parts: &Parts, command: Command) -> Resul
     blocking(move || Ok(app.tracker.run(command)?)).await
 }
 
+/// Where it is said why a change is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// In the body, which has little else.
+    InBody,
+    /// In the URL, since the body is about something else, or there is none.
+    InUrl,
+}
+
 /// What the parameters of a change say.
 #[derive(Default)]
 pub(super) struct Manner {
@@ -62,9 +73,12 @@ pub(super) struct Manner {
 }
 
 impl Manner {
-    fn of(parts: &Parts) -> Result<Manner, Fault> {
+    fn of(parts: &Parts, reason_stands: Reason) -> Result<Manner, Fault> {
         let params = Params::parse(parts.uri.query())?;
-        params.only(&["durability", "token", "force", REASON])?;
+        match reason_stands {
+            Reason::InBody => params.only(&["durability", "token", "force"])?,
+            Reason::InUrl => params.only(&["durability", "token", "force", REASON])?,
+        }
         Ok(Manner {
             durability: durability(&params)?,
             token: params.integer("token", 0, u64::MAX)?,
@@ -95,7 +109,7 @@ impl Manner {
     }
 
     /// The command, made in this manner. What it leaves open stays as the command has it.
-    pub(super) fn apply(&self, mut command: Command) -> Result<Command, Fault> {
+    pub(super) fn apply(&self, mut command: Command) -> Command {
         if let Some(durability) = self.durability {
             command = command.durability(durability);
         }
@@ -106,12 +120,8 @@ impl Manner {
             command = command.holding(token);
         }
         match &self.reason {
-            None => Ok(command),
-            Some(_) if !command.reason.is_empty() => {
-                let message = "the body gives a reason, too; give it once";
-                Err(Fault::new(HttpKind::Excluded, message).on(REASON))
-            }
-            Some(reason) => Ok(command.because(reason)),
+            None => command,
+            Some(reason) => command.because(reason),
         }
     }
 }
@@ -135,7 +145,7 @@ fn reason(params: &Params) -> Result<Option<String>, Fault> {
 pub(super) enum Expected {
     /// At whichever. That the job be there, which is what `*` asks, every change does.
     Any,
-    /// At one of these; none of them where all tags are weak, which match nothing here.
+    /// At one of these. There may be none: of tags that are no revision's, none is the job's.
     OneOf(Vec<Revision>),
 }
 
@@ -148,13 +158,20 @@ impl Expected {
         let mut revisions = Vec::new();
         for line in lines {
             let line = String::from_utf8_lossy(line.as_bytes());
-            // No revision has a comma in it.
-            for tag in line.split(',').map(str::trim) {
-                match tag {
-                    "*" => return Ok(Expected::Any),
-                    weak if weak.starts_with("W/") => {}
-                    tag => revisions.push(revision_of(tag)?),
-                }
+            if line.trim() == "*" {
+                return Ok(Expected::Any);
+            }
+            let mut tags = Tags::of(&line);
+            for tag in &mut tags {
+                // A tag of another make is that of no job, and a weak one may stand for others.
+                revisions.extend(Some(&tag).filter(|tag| !tag.is_weak).and_then(revision_of));
+            }
+            if !tags.is_at_end() {
+                let message = format!(
+                    "{} is no tag of a job; write one revision as \"3-1024\"",
+                    quoted(&line)
+                );
+                return Err(Fault::engine(ErrorKind::InvalidValue, message).on("If-Match"));
             }
         }
         Ok(Expected::OneOf(revisions))
@@ -178,18 +195,9 @@ impl Expected {
     }
 }
 
-fn revision_of(tag: &str) -> Result<Revision, Fault> {
-    let inner = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    // What follows the dot counts reports of progress, which no revision knows.
-    let revision = inner.map(|inner| inner.split_once('.').map_or(inner, |(before, _)| before));
-    match revision.map(str::parse) {
-        Some(Ok(revision)) => Ok(revision),
-        _ => {
-            let message =
-                format!("{} is no tag of a job; write one revision as \"3-1024\"", quoted(tag));
-            Err(Fault::engine(ErrorKind::InvalidValue, message).on("If-Match"))
-        }
-    }
+/// The revision in a tag. What follows the dot counts reports of progress, which no revision knows.
+fn revision_of(tag: &Tag<'_>) -> Option<Revision> {
+    tag.opaque.split_once('.').map_or(tag.opaque, |(before, _)| before).parse().ok()
 }
 
 /// The body of a change that needs none.
@@ -224,13 +232,15 @@ mod tests {
         let revision = |number| Revision { epoch: 1, number };
         let found = |lines: &[&str]| expected(lines).unwrap();
         assert_eq!(found(&[]), Expected::Any);
-        assert_eq!(found(&["\"1-2\", *"]), Expected::Any);
+        assert_eq!(found(&[" *"]), Expected::Any);
         assert_eq!(found(&["\"1-2.17\""]), Expected::OneOf(vec![revision(2)]));
         let both = Expected::OneOf(vec![revision(2), revision(3)]);
         assert_eq!(found(&["\"1-2\",\"1-3\""]), both);
-        assert_eq!(found(&["\"1-2\"", "\"1-3\""]), both);
-        assert_eq!(found(&["W/\"1-2\""]), Expected::OneOf(vec![]));
-        for bad in ["", "1-2", "\"1-2", "\"x\"", "\"1-2\" \"1-3\""] {
+        assert_eq!(found(&["\"1-2\"", ", \"1-3\" ,,"]), both);
+        for none in ["W/\"1-2\"", "\"another,make\"", "\"\", W/\"\""] {
+            assert_eq!(found(&[none]), Expected::OneOf(vec![]), "{none}");
+        }
+        for bad in ["1-2", "\"1-2", "w/\"1-2\"", "\"1-2\" \"1-3\"", "\"1-2\", *", "\"a b\""] {
             assert!(expected(&[bad]).unwrap_err().line().starts_with("If-Match: "), "{bad}");
         }
     }

@@ -24,7 +24,7 @@ const LARGEST_BUDGET: u64 = 100_000;
     responses((status = 200, description = "The tracker", body = shapes::Engine)))]
 pub(super) async fn engine(app: Arc<App>, parts: Parts) -> Answer {
     Params::parse(parts.uri.query())?.only(&[])?;
-    Ok(json(JSON, to_json(&Engine::of(&app.tracker))))
+    Ok(json(JSON, to_json(&Engine::of(app.tracker.whole()?))))
 }
 
 /// Make every change so far survive power loss, deferred ones included.
@@ -35,8 +35,9 @@ pub(super) async fn engine(app: Arc<App>, parts: Parts) -> Answer {
 pub(super) async fn sync(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
     expect_nothing(&parts, &content)?;
     let synced = blocking(move || {
-        let revision = app.tracker.revision();
-        app.tracker.sync()?;
+        let tracker = app.tracker.whole()?;
+        let revision = tracker.revision();
+        tracker.sync()?;
         Ok(Synced { revision })
     });
     Ok(json(JSON, to_json(&synced.await?)))
@@ -58,7 +59,7 @@ pub(super) async fn maintain(app: Arc<App>, parts: Parts, content: Vec<u8>) -> A
         return Err(invalid("budget", &budget.to_string(), &right));
     }
     let budget = usize::try_from(budget).unwrap_or(usize::MAX);
-    let maintained = blocking(move || Ok(app.tracker.maintain(budget)?)).await?;
+    let maintained = blocking(move || Ok(app.tracker.whole()?.maintain(budget)?)).await?;
     Ok(json(JSON, to_json(&Done::from(maintained))))
 }
 
@@ -72,8 +73,9 @@ pub(super) async fn maintain(app: Arc<App>, parts: Parts, content: Vec<u8>) -> A
 pub(super) async fn finalize(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
     expect_nothing(&parts, &content)?;
     let format = blocking(move || {
-        app.tracker.finalize()?;
-        Ok(Format::from(app.tracker.format()))
+        let tracker = app.tracker.whole()?;
+        tracker.finalize()?;
+        Ok(Format::from(tracker.format()))
     });
     Ok(json(JSON, to_json(&format.await?)))
 }

@@ -1,6 +1,6 @@
 //! jobtrack's own face: `/v1`.
 //!
-//! [`served`] is the list of what there is. What each path takes and answers is said at its handlers,
+//! [`served()`] is the list of what there is. What each path takes and answers is said at its handlers,
 //! in the words of `OpenAPI`, and served as a document.
 
 mod activity;
@@ -16,6 +16,7 @@ mod served;
 mod transfer;
 mod wait;
 mod watch;
+mod whoami;
 mod worker;
 
 use std::sync::Arc;
@@ -27,13 +28,13 @@ use axum::http::request::Parts;
 use jobtrack::JobId;
 
 use self::served::Served;
-use crate::App;
 use crate::base::Base;
 use crate::errors::{Face, Fault, HttpKind, to_json};
 use crate::ontap;
 use crate::page;
 use crate::params::{self, Params};
 use crate::respond::{Answer, at, json};
+use crate::{App, Shared};
 
 /// Where the collection stands.
 pub(crate) const JOBS: &str = "/v1/jobs";
@@ -69,6 +70,7 @@ fn served() -> Vec<Served> {
         Served::at("/v1/bulk").post(bulk::bulk),
         Served::at("/v1/counts").get(read::counts),
         Served::at("/v1/activity").get(activity::activity),
+        Served::at("/v1/whoami").get(whoami::whoami),
         Served::at("/v1/watch").get(watch::watch),
         Served::at("/v1/import").post_stream(transfer::import),
         Served::at("/v1/export").get(transfer::export),
@@ -80,11 +82,11 @@ fn served() -> Vec<Served> {
     ]
 }
 
-pub(crate) fn routes(app: &Arc<App>) -> Router {
+pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     // Only what no other path matches comes here.
-    let other = at(Face::Native, app, no_such_change);
+    let other = at(Face::Native, shared, no_such_change);
     let router = Router::new().route("/v1/jobs/{uuid}/{change}", other);
-    served().into_iter().fold(router, |router, path| path.add_to(router, app))
+    served().into_iter().fold(router, |router, path| path.add_to(router, shared))
 }
 
 /// Where things are.
@@ -109,6 +111,7 @@ async fn index(_app: Arc<App>, parts: Parts) -> Answer {
         "bulk": path("/v1/bulk"),
         "counts": path("/v1/counts"),
         "activity": path("/v1/activity"),
+        "whoami": path("/v1/whoami"),
         "watch": path("/v1/watch"),
         "import": path("/v1/import"),
         "export": path("/v1/export"),

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use jobtrack::{Action, Command, Extension, NewJob};
 use serde::Deserialize;
 
-use super::change::{Manner, change, run, with_reason};
+use super::change::{Manner, Reason, change, run, with_reason};
 use super::openapi::shapes;
 use super::{JOBS, render};
 use crate::App;
@@ -35,7 +35,7 @@ use crate::respond::Answer;
 pub(super) async fn create(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
     let manner = Manner::of_creation(&parts)?;
     let job: NewJob = body::parse(&content)?;
-    let applied = run(app, &parts, manner.apply(Command::create(job))?).await?;
+    let applied = run(app, &parts, manner.apply(Command::create(job))).await?;
     let mut response = render::job(&applied.job, None, Layout::Compact);
     *response.status_mut() = if applied.is_repeat { StatusCode::OK } else { StatusCode::CREATED };
     let path = Base::of(&parts).path(&format!("{JOBS}/{}", applied.job.uuid));
@@ -51,11 +51,11 @@ pub(super) async fn create(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Ans
 /// was such a job, and it is answered with 410.
 #[utoipa::path(delete, path = "/v1/jobs/{uuid}", operation_id = "delete_job", tag = "jobs",
     params(("uuid" = shapes::Uuid, Path, example = "0000000b-0000-4000-8000-000000000000"),
-        shapes::ChangeParams, shapes::IfMatch),
+        shapes::ChangeParams, shapes::Reason, shapes::IfMatch),
     responses((status = 200, description = "The job as it last stood", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn delete(app: Arc<App>, parts: Parts) -> Answer {
-    change(app, &parts, |id, _| Ok(Command::delete(id))).await
+    change(app, &parts, Reason::InUrl, |id, _| Ok(Command::delete(id))).await
 }
 
 /// Ask that the job pause, resume or be canceled.
@@ -71,7 +71,7 @@ pub(super) async fn delete(app: Arc<App>, parts: Parts) -> Answer {
     responses((status = 200, description = "The job, with what became of it", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn request(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| {
+    change(app, &parts, Reason::InBody, |id, _| {
         let asked: Asked = body::parse(&content)?;
         Ok(Command::request(id, asked.action).because(asked.reason))
     })
@@ -82,12 +82,12 @@ pub(super) async fn request(app: Arc<App>, parts: Parts, content: Vec<u8>) -> An
 #[utoipa::path(post, path = "/v1/jobs/{uuid}/extend", operation_id = "extend_retention",
     tag = "jobs",
     params(("uuid" = shapes::Uuid, Path, example = "0000000a-0000-4000-8000-000000000000"),
-        shapes::ChangeParams, shapes::IfMatch),
+        shapes::ChangeParams, shapes::Reason, shapes::IfMatch),
     request_body(content = shapes::Extension, example = json!({"retention": 86_400})),
     responses((status = 200, description = "The job with its retention", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn extend(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| {
+    change(app, &parts, Reason::InUrl, |id, _| {
         Ok(Command::extend(id, body::parse::<Extension>(&content)?.retention))
     })
     .await
@@ -101,7 +101,7 @@ pub(super) async fn extend(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Ans
     responses((status = 200, description = "The job, held", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn hold(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| with_reason(Command::hold(id), &content)).await
+    change(app, &parts, Reason::InBody, |id, _| with_reason(Command::hold(id), &content)).await
 }
 
 /// Let go of a hold.
@@ -112,7 +112,7 @@ pub(super) async fn hold(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answe
     responses((status = 200, description = "The job, held no more", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn unhold(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| with_reason(Command::unhold(id), &content)).await
+    change(app, &parts, Reason::InBody, |id, _| with_reason(Command::unhold(id), &content)).await
 }
 
 /// Let go of the job's idempotency key, so that the key makes a new job.
@@ -123,7 +123,7 @@ pub(super) async fn unhold(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Ans
     responses((status = 200, description = "The job without a key", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn free_key(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| with_reason(Command::free_key(id), &content)).await
+    change(app, &parts, Reason::InBody, |id, _| with_reason(Command::free_key(id), &content)).await
 }
 
 #[derive(Deserialize)]

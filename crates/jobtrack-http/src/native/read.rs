@@ -1,6 +1,5 @@
 //! What can be asked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use jobtrack::{Counts, Names, Revision, State, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::openapi::shapes;
 use super::{JOBS, JSON, id, render};
@@ -19,6 +18,7 @@ use crate::layout::Layout;
 use crate::listing::{self, Listing};
 use crate::params::Params;
 use crate::respond::{Answer, blocking, json};
+use crate::tags::Tags;
 
 /// List jobs: a page of those that match, in the order asked for.
 ///
@@ -31,9 +31,15 @@ use crate::respond::{Answer, blocking, json};
         headers(("Link" = String, description = "The next page, if there is one")))))]
 pub(super) async fn list(app: Arc<App>, parts: Parts) -> Answer {
     let path = Base::of(&parts).path(JOBS);
-    let mut listing = Listing::parse(&parts.uri, path, Names::Native, app.options.query_limit)?;
-    listing.query.budget.rows = Some(app.options.query_rows);
+    let mut listing = Listing::parse(&parts.uri, path, Names::Native, &app.options)?;
     let _while_asked = listing.end_with_request();
+    // Most pages are there sooner than another thread would be.
+    if listing.return_records
+        && !listing.explain
+        && let Some(page) = app.tracker.query_at_once(&listing.query).map_err(listing::fault)?
+    {
+        return Ok(render::page(&page, &listing, &app.rendered));
+    }
     blocking(move || {
         if listing.explain {
             let query = &listing.query;
@@ -44,7 +50,7 @@ pub(super) async fn list(app: Arc<App>, parts: Parts) -> Answer {
             Ok(json(JSON, to_json(&explained.map_err(listing::fault)?)))
         } else if listing.return_records {
             let page = app.tracker.query(&listing.query).map_err(listing::fault)?;
-            Ok(render::page(&page, &listing))
+            Ok(render::page(&page, &listing, &app.rendered))
         } else {
             let count = app.tracker.count(&listing.query).map_err(listing::fault)?;
             Ok(render::count(&count, &listing))
@@ -77,9 +83,9 @@ pub(super) async fn get(app: Arc<App>, parts: Parts) -> Answer {
 /// Whether `If-None-Match` names this tag, weak or strong: either will do to read.
 fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let Ok(tag) = tag.to_str() else { return false };
-    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
-    let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
-    tags.any(|other| other == "*" || other.strip_prefix("W/").unwrap_or(other) == tag)
+    let mut lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
+    let opaque = tag.trim_matches('"');
+    lines.any(|line| line.trim() == "*" || Tags::of(line).any(|other| other.opaque == opaque))
 }
 
 fn not_modified(tag: HeaderValue) -> Response {
@@ -138,32 +144,79 @@ pub(super) async fn tree(app: Arc<App>, parts: Parts) -> Answer {
     responses((status = 200, description = "The counts", body = shapes::Counts)))]
 pub(super) async fn counts(app: Arc<App>, parts: Parts) -> Answer {
     Params::parse(parts.uri.query())?.only(&[])?;
-    let counts = blocking(move || Ok(app.tracker.counts()?)).await?;
+    let counts = match app.tracker.counts_at_once()? {
+        Some(counts) => counts,
+        None => blocking(move || Ok(app.tracker.counts()?)).await?,
+    };
     Ok(json(JSON, to_json(&CountsBody::of(&counts))))
 }
 
 #[derive(Serialize)]
 struct CountsBody<'a> {
     total: u64,
-    states: BTreeMap<&'static str, u64>,
+    states: ByState,
     /// By kind, and then by state; the kind without a name is that of the jobs without a kind.
-    kinds: BTreeMap<&'a str, BTreeMap<&'static str, u64>>,
+    kinds: ByKind<'a>,
     revision: Revision,
     horizon: Timestamp,
 }
 
 impl<'a> CountsBody<'a> {
     fn of(counts: &'a Counts) -> CountsBody<'a> {
-        let of_kind = |kind| {
-            let states = State::ALL.iter().map(|state| (state.as_str(), counts.of(kind, *state)));
-            (kind, states.filter(|(_, count)| *count > 0).collect())
-        };
         CountsBody {
             total: counts.total(),
-            states: State::ALL.iter().map(|s| (s.as_str(), counts.of_state(*s))).collect(),
-            kinds: counts.kinds().map(of_kind).collect(),
+            states: State::ALL.iter().map(|s| (*s, counts.of_state(*s))).collect(),
+            kinds: ByKind(counts),
             revision: counts.revision,
             horizon: counts.horizon,
         }
+    }
+}
+
+/// Counts by state, in the order of the states' names.
+#[derive(Default)]
+struct ByState([Option<u64>; BY_NAME.len()]);
+
+impl FromIterator<(State, u64)> for ByState {
+    fn from_iter<I: IntoIterator<Item = (State, u64)>>(counts: I) -> Self {
+        let mut by_state = ByState::default();
+        for (state, count) in counts {
+            let places = BY_NAME.iter().zip(&mut by_state.0);
+            places.filter(|(name, _)| **name == state).for_each(|(_, at)| *at = Some(count));
+        }
+        by_state
+    }
+}
+
+impl Serialize for ByState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counts = BY_NAME.iter().zip(self.0);
+        serializer.collect_map(counts.filter_map(|(state, count)| Some((state, count?))))
+    }
+}
+
+const BY_NAME: [State; 5] =
+    [State::Failure, State::Paused, State::Queued, State::Running, State::Success];
+
+/// Counts by kind, written as they are read: there may be thousands of kinds.
+struct ByKind<'a>(&'a Counts);
+
+impl Serialize for ByKind<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.by_kind().map(|(kind, states)| {
+            (kind, states.filter(|(_, count)| *count > 0).collect::<ByState>())
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_place_among_the_names() {
+        let mut names = State::ALL.to_vec();
+        names.sort_unstable_by_key(|state| state.as_str());
+        assert_eq!(names, BY_NAME);
     }
 }

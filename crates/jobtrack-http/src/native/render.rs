@@ -1,12 +1,12 @@
 //! Jobs as the native face shows them: one member per field, unset ones left out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use jobtrack::{
     Count, Estimate, Field, Found, Job, JobId, Names, Page, Progress, Revision, Selection, State,
-    Timestamp, Tree, TreeNode,
+    Text, Timestamp, Tree, TreeNode,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -15,11 +15,17 @@ use super::JSON;
 use crate::errors::to_json;
 use crate::layout::Layout;
 use crate::listing::Listing;
+use crate::rendered::{self, LABELS, Rendered, names};
 use crate::respond::{json, with_next};
 
 /// A page of the collection.
-pub(super) fn page(page: &Page, listing: &Listing) -> Response {
+pub(super) fn page(page: &Page, listing: &Listing, rendered: &Rendered) -> Response {
     let pruned = Pruned::of(listing.fields.as_ref());
+    if listing.layout == Layout::Compact {
+        let next = listing.next_of_page(page);
+        let body = compact(page, pruned.as_ref(), next.as_deref(), rendered);
+        return with_next(json(JSON, body), next.as_deref());
+    }
     let records = page.jobs.iter().map(|job| Record { job, pruned: pruned.as_ref() }).collect();
     Envelope {
         records: Some(records),
@@ -137,6 +143,45 @@ pub(super) fn record(job: &Job, fields: Option<&Selection>) -> Vec<u8> {
     to_json(&Record { job, pruned: Pruned::of(fields).as_ref() })
 }
 
+/// The same as an [`Envelope`] on one line, put together of records that are rendered already.
+fn compact(
+    page: &Page,
+    pruned: Option<&Pruned<'_>>,
+    next: Option<&str>,
+    rendered: &Rendered,
+) -> Vec<u8> {
+    let records = rendered.of(&page.jobs);
+    let bytes: usize = records.iter().map(|record| record.text().len() + 1).sum();
+    let next_bytes = next.map_or(0, str::len);
+    let mut body = Vec::with_capacity(bytes + next_bytes + AROUND_RECORDS);
+    body.extend_from_slice(b"{\"records\":[");
+    let mut members = pruned.map(Pruned::members);
+    for (at, record) in records.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        match (pruned, &mut members) {
+            (Some(pruned), Some(members)) => pruned.write(record, members, &mut body),
+            _ => body.extend_from_slice(record.text()),
+        }
+    }
+    let member = |body: &mut Vec<u8>, name: &str, value: Vec<u8>| {
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(&value);
+    };
+    member(&mut body, "],\"num_records\":", to_json(&records.len()));
+    member(&mut body, ",\"revision\":", to_json(&page.revision));
+    member(&mut body, ",\"horizon\":", to_json(&page.horizon));
+    if let Some(next) = next {
+        member(&mut body, ",\"next\":", to_json(&next));
+    }
+    body.push(b'}');
+    body
+}
+
+/// About how many bytes a page has beside its records and the link to the next.
+const AROUND_RECORDS: usize = 128;
+
 #[derive(Serialize)]
 struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +219,21 @@ impl Serialize for Record<'_> {
     }
 }
 
+/// How much of a member is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Not,
+    Whole,
+    /// Some of what stands in it.
+    Part,
+}
+
+/// How much of each member is shown, in the order of [`names`], and which labels are.
+struct Members {
+    shown: Vec<Shown>,
+    labels: HashMap<Text, bool>,
+}
+
 /// Which fields stay in a job's JSON.
 struct Pruned<'a> {
     names: HashSet<String>,
@@ -187,6 +247,80 @@ impl<'a> Pruned<'a> {
         let shown = Field::FIXED.iter().filter(|f| **f == Field::Uuid || selection.shows(f));
         let names = shown.filter_map(|field| field.name(Names::Native)).map(Into::into).collect();
         Some(Pruned { names, selection })
+    }
+
+    /// How much is shown of each member that a job may have.
+    fn members(&self) -> Members {
+        let of = |name: &String| {
+            let inner = format!("{name}.");
+            if self.names.contains(name) {
+                Shown::Whole
+            } else if self.names.iter().any(|shown| shown.starts_with(&inner)) {
+                Shown::Part
+            } else {
+                Shown::Not
+            }
+        };
+        Members { shown: names().iter().map(of).collect(), labels: HashMap::new() }
+    }
+
+    /// How much is shown of a job's labels. Jobs mostly have the same few names.
+    fn labels(&self, job: &Job, known: &mut HashMap<Text, bool>) -> Shown {
+        let mut is_shown = |name: &str| match known.get(name) {
+            Some(is_shown) => *is_shown,
+            None => {
+                let is_shown = self.selection.shows(&Field::Label(name.into()));
+                known.insert(name.into(), is_shown);
+                is_shown
+            }
+        };
+        let shown = job.labels.iter().filter(|(name, _)| is_shown(name)).count();
+        match shown {
+            0 => Shown::Not,
+            some if some == job.labels.iter().count() => Shown::Whole,
+            _ => Shown::Part,
+        }
+    }
+
+    /// Writes what is shown of a record.
+    fn write(&self, record: &rendered::Record, members: &mut Members, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let mut is_first = true;
+        for (member, text) in record.members() {
+            let shown = match member.name {
+                None => Shown::Not,
+                Some(LABELS) => self.labels(record.job(), &mut members.labels),
+                Some(name) => members.shown.get(name).copied().unwrap_or(Shown::Not),
+            };
+            let part;
+            let text = match shown {
+                Shown::Not => continue,
+                Shown::Whole => text,
+                Shown::Part => match self.part(text) {
+                    None => continue,
+                    Some(left) => {
+                        part = left;
+                        part.as_slice()
+                    }
+                },
+            };
+            if !is_first {
+                out.push(b',');
+            }
+            is_first = false;
+            out.extend_from_slice(text);
+        }
+        out.push(b'}');
+    }
+
+    /// What is left of a member of which not everything is shown, if anything is.
+    fn part(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut members = serde_json::from_slice(&[b"{", text, b"}"].concat()).ok()?;
+        self.keep(&mut members, "");
+        let mut object = (!members.is_empty()).then(|| to_json(&members))?;
+        object.pop();
+        object.drain(..1);
+        Some(object)
     }
 
     /// Takes out what is not shown, and every object that nothing is left of.
@@ -218,5 +352,80 @@ impl<'a> Pruned<'a> {
                 _ => false,
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A job of which every field is set, and one of which none is.
+    fn jobs() -> Vec<Arc<Job>> {
+        let every = serde_json::json!({
+            "uuid": "1cd8a442-86d1-11e0-ae1c-123478563412", "state": "running",
+            "requested": {"action": "pause", "by": "ops", "time": "2026-03-01T10:00:02Z",
+                "reason": "a \"reason\", {so}"},
+            "description": "Backup of \\vol1\n, é", "message": "at 3 %",
+            "create_time": "2026-03-01T10:00:00Z", "start_time": "2026-03-01T10:00:01.5Z",
+            "update_time": "2026-03-01T10:00:02.000001Z", "retention": 0.1,
+            "deadline": "2026-03-02T10:00:00Z", "kind": "backup", "node": "node1",
+            "scope": {"name": "svm1", "id": "1"}, "labels": {"a.b": "x,}", "tier": "gold"},
+            "progress": {"done": 3, "total": 100, "unit": "MB"},
+            "parent": "1cd8a442-86d1-11e0-ae1c-123478563411",
+            "allows": {"pause": true, "cancel": false}, "cooperative": true,
+            "claims": 2, "losses": 1, "payload_bytes": 7, "result_bytes": 8,
+            "idempotency_key": "k", "revision": "1-7"
+        });
+        let failed = serde_json::json!({
+            "uuid": "1cd8a442-86d1-11e0-ae1c-123478563413", "state": "failure", "cause": "error",
+            "message": "it broke", "code": 7, "create_time": "2026-03-01T10:00:00Z",
+            "error": {"code": "7", "message": "it broke", "target": "disk",
+                "arguments": [{"code": "c", "message": "m"}, {"message": "n"}]},
+            "end_time": "2026-03-01T10:00:01Z", "update_time": "2026-03-01T10:00:01Z",
+            "expire_time": "2026-03-01T10:05:01Z"
+        });
+        let bare = serde_json::json!({
+            "uuid": "1cd8a442-86d1-11e0-ae1c-123478563414", "state": "queued",
+            "create_time": "2026-03-01T10:00:00Z", "update_time": "2026-03-01T10:00:00Z"
+        });
+        [every, failed, bare].map(|job| Arc::new(serde_json::from_value(job).unwrap())).to_vec()
+    }
+
+    #[test]
+    fn a_page_of_pieces_is_what_serde_makes_of_it_whatever_is_shown() {
+        let jobs = jobs();
+        let own = Field::FIXED.iter().filter_map(|field| field.name(Names::Native));
+        let mut asked: Vec<String> = own.map(Into::into).collect();
+        asked.extend(names().iter().cloned());
+        let pairs: Vec<_> = asked.windows(2).map(|two| two.join(",")).collect();
+        asked.extend(pairs);
+        let others = ["*", "*,!message", "labels.tier", "labels,!labels.tier,state", "*,!labels"];
+        asked.extend(others.map(str::to_owned));
+        let rendered = Rendered::default();
+        for text in &asked {
+            let selection = Selection::parse(text, Names::Native, false).unwrap();
+            let pruned = Pruned::of(Some(&selection));
+            for next in [None, Some("/v1/jobs?start.token=a%22b")] {
+                let page = Page {
+                    jobs: jobs.clone(),
+                    next: None,
+                    revision: Revision { epoch: 3, number: 1024 },
+                    horizon: Timestamp::MAX,
+                };
+                let record = |job| Record { job, pruned: pruned.as_ref() };
+                let expected = Envelope {
+                    records: Some(jobs.iter().map(|job| record(job)).collect()),
+                    num_records: 3,
+                    revision: page.revision,
+                    horizon: page.horizon,
+                    next: next.map(str::to_owned),
+                };
+                let body = compact(&page, pruned.as_ref(), next, &rendered);
+                let body = String::from_utf8(body).unwrap();
+                assert_eq!(body, serde_json::to_string(&expected).unwrap(), "{text}");
+            }
+        }
     }
 }

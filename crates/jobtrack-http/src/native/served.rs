@@ -10,10 +10,10 @@ use axum::http::Method;
 use axum::http::request::Parts;
 
 use super::JSON;
-use crate::App;
 use crate::body;
 use crate::errors::{Face, Fault};
 use crate::respond::{Answer, at, options};
+use crate::{App, Shared};
 
 /// A path, and a handler for each of its methods. Where there is GET there is HEAD, and everywhere
 /// OPTIONS; every other method is refused with those that there are.
@@ -102,7 +102,7 @@ impl Served {
     }
 
     /// The router, which also serves this path.
-    pub(super) fn add_to(self, router: Router, app: &Arc<App>) -> Router {
+    pub(super) fn add_to(self, router: Router, shared: &Arc<Shared>) -> Router {
         let (path, allow) = (self.path, self.allowed().join(", "));
         let served = Arc::new((self.methods, allow));
         let handler = move |app, request: axum::extract::Request| {
@@ -119,6 +119,6 @@ impl Served {
                 }
             }
         };
-        router.route(path, at(Face::Native, app, handler))
+        router.route(path, at(Face::Native, shared, handler))
     }
 }

@@ -10,12 +10,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use jobtrack::{Budget, Job, Names, Query};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::openapi::shapes;
 use super::{JSON, NDJSON};
 use crate::App;
+use crate::admission::Transfer;
 use crate::auth::actor;
 use crate::body::cut_short;
 use crate::errors::{Fault, to_json};
@@ -60,7 +61,7 @@ pub(super) async fn import(app: Arc<App>, parts: Parts, mut content: Body) -> An
     let retention = retain.unwrap_or_else(|| app.tracker.options().retention);
     let line_bytes = app.options.line_bytes;
     let options = ImportOptions { retention, stop, actor: actor(&parts.extensions), line_bytes };
-    let mut importer = Importer::new(Arc::clone(&app.tracker), options);
+    let mut importer = Importer::new(app.tracker.clone(), options);
     let mut lines = Lines::new(line_bytes);
     let mut ready = Vec::new();
     while let Some(frame) = content.frame().await {
@@ -111,7 +112,7 @@ pub(super) async fn export(app: Arc<App>, parts: Parts) -> Answer {
         },
         ..Query::default()
     };
-    let place = app.admission.transfer()?;
+    let place = app.admission.transfer(&parts.extensions).await?;
     Ok(streamed("an export", place, move |sender| send(&app, query, sender)))
 }
 
@@ -121,10 +122,11 @@ pub(super) async fn export(app: Arc<App>, parts: Parts) -> Answer {
         content_type = "application/x-ndjson", body = String)))]
 pub(super) async fn backup(app: Arc<App>, parts: Parts) -> Answer {
     Params::parse(parts.uri.query())?.only(&[])?;
-    let place = app.admission.transfer()?;
+    let tracker = app.tracker.whole()?.clone();
+    let place = app.admission.transfer(&parts.extensions).await?;
     Ok(streamed("a backup", place, move |sender| {
         let mut pieces = BufWriter::with_capacity(BACKUP_PIECE, Pieces(sender));
-        let written = crate::backup::write(&app.tracker, &mut pieces);
+        let written = crate::backup::write(&tracker, &mut pieces);
         let written = written.map_err(io::Error::other).and_then(|()| pieces.flush());
         // A client that is gone is not an error here.
         if sender.is_closed() { Ok(()) } else { written }
@@ -134,7 +136,7 @@ pub(super) async fn backup(app: Arc<App>, parts: Parts) -> Answer {
 /// Lines that a thread of its own sends, as fast as they are taken.
 fn streamed(
     what: &'static str,
-    place: OwnedSemaphorePermit,
+    place: Transfer,
     send: impl FnOnce(&mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> + Send + 'static,
 ) -> Response {
     let (sender, receiver) = mpsc::channel(PIECES);

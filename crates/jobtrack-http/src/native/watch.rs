@@ -39,7 +39,7 @@ const PARAMETERS: &[&str] = &["after", "fields", "ignore_unknown_fields"];
 const RECONNECT: &str = "retry: 2000\n";
 /// What a client is told when the server stops: to come again soon, and go on from the last id.
 const FAREWELL: &[u8] =
-    b": the server stops; connect again and go on from the last id\nretry: 1000\n\n";
+    b": the server stops; connect again and go on from the last id\nretry: 2000\n\n";
 /// How long a client may take to read what is before that.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Bytes after which a piece is sent rather than filled further.

@@ -10,7 +10,7 @@ use jobtrack::{
 };
 use serde::Deserialize;
 
-use super::change::{Expected, Manner, change, run, with_reason};
+use super::change::{Expected, Manner, Reason, change, run, with_reason};
 use super::openapi::shapes;
 use super::{id, render};
 use crate::App;
@@ -29,19 +29,19 @@ use crate::respond::{Answer, blocking};
     responses((status = 200, description = "The job, running", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn start(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| with_reason(Command::start(id), &content)).await
+    change(app, &parts, Reason::InBody, |id, _| with_reason(Command::start(id), &content)).await
 }
 
 /// Report where the job stands: a message, progress, or both.
 #[utoipa::path(post, path = "/v1/jobs/{uuid}/report", operation_id = "report_job", tag = "worker",
     params(("uuid" = shapes::Uuid, Path, example = "0000000c-0000-4000-8000-000000000000"),
-        shapes::ChangeParams, shapes::IfMatch),
+        shapes::ChangeParams, shapes::Reason, shapes::IfMatch),
     request_body(content = shapes::Report,
         example = json!({"message": "8 of 40 files", "progress": {"done": 8, "total": 40, "unit": "files"}})),
     responses((status = 200, description = "The job with what was reported", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn report(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| {
+    change(app, &parts, Reason::InUrl, |id, _| {
         let report: Report = body::parse(&content)?;
         if report == Report::default() {
             let message = "nothing is reported; give a message, progress, or both";
@@ -93,7 +93,7 @@ pub(super) async fn progress(app: Arc<App>, parts: Parts, content: Vec<u8>) -> A
     responses((status = 200, description = "The job, paused", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn pause(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| with_reason(Command::pause(id), &content)).await
+    change(app, &parts, Reason::InBody, |id, _| with_reason(Command::pause(id), &content)).await
 }
 
 /// Say that the work goes on: paused → running.
@@ -104,7 +104,7 @@ pub(super) async fn pause(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answ
     responses((status = 200, description = "The job, running", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn resume(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| with_reason(Command::resume(id), &content)).await
+    change(app, &parts, Reason::InBody, |id, _| with_reason(Command::resume(id), &content)).await
 }
 
 /// Say how the work ended.
@@ -112,7 +112,7 @@ pub(super) async fn resume(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Ans
 /// A failure has a code and a message: those given, else those of its error, else those of its cause.
 #[utoipa::path(post, path = "/v1/jobs/{uuid}/finish", operation_id = "finish_job", tag = "worker",
     params(("uuid" = shapes::Uuid, Path, example = "0000000c-0000-4000-8000-000000000000"),
-        shapes::ChangeParams, shapes::Force, shapes::IfMatch),
+        shapes::ChangeParams, shapes::Reason, shapes::Force, shapes::IfMatch),
     request_body(content = shapes::Finish, examples(
         ("success" = (value = json!({"state": "success", "message": "40 files"}))),
         ("failure" = (value = json!({"state": "failure", "code": 917_658,
@@ -121,9 +121,11 @@ pub(super) async fn resume(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Ans
     responses((status = 200, description = "The job as it ended", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn finish(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| match body::parse::<Finish>(&content)?.outcome()? {
-        Outcome::Success(success) => Ok(Command::succeed(id, success)),
-        Outcome::Failure(failure) => Ok(Command::fail(id, failure)),
+    change(app, &parts, Reason::InUrl, |id, _| {
+        match body::parse::<Finish>(&content)?.outcome()? {
+            Outcome::Success(success) => Ok(Command::succeed(id, success)),
+            Outcome::Failure(failure) => Ok(Command::fail(id, failure)),
+        }
     })
     .await
 }
@@ -143,7 +145,7 @@ pub(super) async fn claim(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answ
     let (filter, order) = listing::claim(&params)?;
     let manner = Manner::of_claim(&params)?;
     let hold = body::parse::<Holder>(&content)?.hold()?;
-    let command = manner.apply(Command::claim(Claim { filter, order, hold }))?;
+    let command = manner.apply(Command::claim(Claim { filter, order, hold }));
     let applied = run(app, &parts, command).await?;
     Ok(render::job(&applied.job, None, Layout::Compact))
 }
@@ -151,12 +153,12 @@ pub(super) async fn claim(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answ
 /// Take this job: one that is queued, or at work and held by nobody.
 #[utoipa::path(post, path = "/v1/jobs/{uuid}/claim", operation_id = "claim_job", tag = "worker",
     params(("uuid" = shapes::Uuid, Path, example = "0000000e-0000-4000-8000-000000000000"),
-        shapes::ChangeParams, shapes::IfMatch),
+        shapes::ChangeParams, shapes::Reason, shapes::IfMatch),
     request_body(content = shapes::Holder, example = json!({"holder": "worker-1"})),
     responses((status = 200, description = "The job, with its lease", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn claim_job(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, _| {
+    change(app, &parts, Reason::InUrl, |id, _| {
         Ok(Command::claim_job(id, body::parse::<Holder>(&content)?.hold()?))
     })
     .await
@@ -167,12 +169,12 @@ pub(super) async fn claim_job(app: Arc<App>, parts: Parts, content: Vec<u8>) -> 
 /// Every other change that shows the token does so, too. Deferred unless told otherwise.
 #[utoipa::path(post, path = "/v1/jobs/{uuid}/renew", operation_id = "renew_lease", tag = "worker",
     params(("uuid" = shapes::Uuid, Path, example = "00000010-0000-4000-8000-000000000000"),
-        shapes::HeldParams, shapes::IfMatch),
+        shapes::HeldParams, shapes::Reason, shapes::IfMatch),
     request_body(content = Option<shapes::Renewal>, example = json!({"term": 120})),
     responses((status = 200, description = "The job, with its lease", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn renew(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, manner| {
+    change(app, &parts, Reason::InUrl, |id, manner| {
         let token = manner.must_hold()?;
         Ok(Command::renew(id, token, body::parse::<Renewal>(&content)?.term))
     })
@@ -188,7 +190,7 @@ pub(super) async fn renew(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answ
     responses((status = 200, description = "The job, held by nobody", body = shapes::Job),
         (status = 404), (status = 409), (status = 410), (status = 412), (status = 507)))]
 pub(super) async fn release(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answer {
-    change(app, &parts, |id, manner| {
+    change(app, &parts, Reason::InBody, |id, manner| {
         with_reason(Command::release(id, manner.must_hold()?), &content)
     })
     .await

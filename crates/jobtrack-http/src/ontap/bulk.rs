@@ -5,15 +5,14 @@
 //! many jobs were changed, which refused and why, and where it stopped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use jobtrack::limits::PAGE_RECORDS;
 use jobtrack::{
-    Action, Actor, Applied, Command, Durability, Error, ErrorKind, Job, JobId, Names, PageToken,
-    Query, Tracker,
+    Access, Action, Actor, Applied, Command, Durability, Error, ErrorKind, Job, JobId, Names,
+    PageToken, Query,
 };
 use serde::Serialize;
 
@@ -21,7 +20,6 @@ use super::JOBS;
 use super::change::{action, expect_no_fields, is_of_the_job, request};
 use super::render::{EnvelopeLinks, Key, Style};
 use super::tunnel::Tunnel;
-use crate::App;
 use crate::auth::actor;
 use crate::base::Base;
 use crate::errors::{Fault, HttpKind, OntapError};
@@ -29,6 +27,7 @@ use crate::layout::Layout;
 use crate::listing;
 use crate::params::Params;
 use crate::respond::{Answer, blocking};
+use crate::{App, Options, PageKey};
 
 /// The parameters that are no filter.
 pub(crate) const PARAMETERS: &[&str] = &[
@@ -45,7 +44,7 @@ const STEP: usize = 256;
 const TRIES: usize = 8;
 
 pub(super) async fn patch(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answer {
-    let bulk = Bulk::parse(parts, content, app.options.query_limit)?;
+    let bulk = Bulk::parse(parts, content, &app.options)?;
     blocking(move || {
         let done = bulk.run(&app.tracker)?;
         Ok(bulk.answer(&done))
@@ -65,6 +64,7 @@ struct Bulk {
     style: Style,
     /// Where the collection stands for this client.
     path: String,
+    page_key: Option<PageKey>,
 }
 
 /// What was done.
@@ -78,7 +78,7 @@ struct Done {
 }
 
 impl Bulk {
-    fn parse(parts: &Parts, content: &[u8], limit: Duration) -> Result<Bulk, Fault> {
+    fn parse(parts: &Parts, content: &[u8], options: &Options) -> Result<Bulk, Fault> {
         let params = Params::parse(parts.uri.query())?;
         let style = Style::of(parts, &params)?;
         let tunnel = Tunnel::of(&parts.headers)?;
@@ -96,8 +96,8 @@ impl Bulk {
         let query = Query {
             filter: tunnel.narrow(filter)?,
             max_records: Some(STEP),
-            after: listing::token(&params)?,
-            budget: listing::budget(&params, limit)?,
+            after: listing::token(&params, options)?,
+            budget: listing::budget(&params, options)?,
             ..Query::default()
         };
         Ok(Bulk {
@@ -109,11 +109,12 @@ impl Bulk {
             params,
             style,
             path: Base::of(parts).path(JOBS),
+            page_key: options.page_key.clone(),
         })
     }
 
     /// Steps until all is done, the time is up, or a refusal ends it.
-    fn run(&self, tracker: &Tracker) -> Result<Done, Fault> {
+    fn run(&self, tracker: &Access) -> Result<Done, Fault> {
         let clock = &tracker.options().clock;
         let begun = clock.monotonic();
         let mut query = self.query.clone();
@@ -143,7 +144,7 @@ impl Bulk {
     }
 
     /// Asks all of a step at once, in as few commits as may be.
-    fn ask_all(&self, tracker: &Tracker, jobs: &[Arc<Job>], done: &mut Done) {
+    fn ask_all(&self, tracker: &Access, jobs: &[Arc<Job>], done: &mut Done) {
         let outcomes = tracker.run_all(jobs.iter().map(|job| self.command(job)));
         for (job, outcome) in jobs.iter().zip(outcomes) {
             match self.settled(tracker, job, outcome, Durability::Synced) {
@@ -161,7 +162,7 @@ impl Bulk {
     /// a commit of its own; they are made durable together, before anything is answered.
     fn ask_in_turn(
         &self,
-        tracker: &Tracker,
+        tracker: &Access,
         jobs: &[Arc<Job>],
         done: &mut Done,
     ) -> Result<(), Fault> {
@@ -187,7 +188,7 @@ impl Bulk {
     /// What became of a job, looked at again if it has changed meanwhile.
     fn settled(
         &self,
-        tracker: &Tracker,
+        tracker: &Access,
         job: &Job,
         mut outcome: Result<Applied, Error>,
         durability: Durability,
@@ -217,10 +218,11 @@ impl Bulk {
         let records = self
             .return_records
             .then(|| done.changed.iter().map(|id| Key::of(*id, &self.style.links)).collect());
+        let written = |token| listing::written(token, self.page_key.as_ref());
         let next = done
             .next
             .as_ref()
-            .map(|token| self.params.link(&self.path, (listing::TOKEN, &token.to_string())));
+            .map(|token| self.params.link(&self.path, (listing::TOKEN, &written(token))));
         let refused = done.refused.iter().map(|(id, fault)| Refused {
             key: Key::of(*id, &self.style.links),
             error: fault.clone().into_ontap().1,

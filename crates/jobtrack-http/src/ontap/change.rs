@@ -23,7 +23,7 @@ pub(super) async fn patch(app: Arc<App>, parts: &Parts, content: &[u8]) -> Answe
     let tunnel = Tunnel::of(&parts.headers)?;
     expect_no_fields(content)?;
     // One job is changed at once; the parameter is only checked.
-    listing::budget(&params, app.options.query_limit)?;
+    listing::budget(&params, &app.options)?;
     let action = action(&params)?;
     let id = super::id(&parts.uri)?;
     let actor = actor(&parts.extensions);

@@ -17,7 +17,6 @@ use jobtrack::{ErrorKind, JobId, Names};
 pub(crate) use self::bulk::PARAMETERS as BULK_PARAMETERS;
 use self::render::{Links, Shown, Style};
 use self::tunnel::Tunnel;
-use crate::App;
 use crate::base::Base;
 use crate::body;
 use crate::errors::{Face, Fault};
@@ -25,6 +24,7 @@ use crate::layout::Layout;
 use crate::listing::{self, Listing};
 use crate::params::{self, Params};
 use crate::respond::{Answer, at, blocking, options};
+use crate::{App, Shared};
 
 /// Where the collection stands.
 pub(crate) const JOBS: &str = "/api/cluster/jobs";
@@ -33,10 +33,10 @@ const HAL: &str = "application/hal+json";
 const PLAIN: &str = "application/json";
 const METHODS: &str = "GET, HEAD, OPTIONS, PATCH";
 
-pub(crate) fn routes(app: &Arc<App>) -> Router {
+pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
-        .route(JOBS, at(Face::Ontap, app, collection))
-        .route(&format!("{JOBS}/{{uuid}}"), at(Face::Ontap, app, instance))
+        .route(JOBS, at(Face::Ontap, shared, collection))
+        .route(&format!("{JOBS}/{{uuid}}"), at(Face::Ontap, shared, instance))
 }
 
 async fn collection(app: Arc<App>, request: Request) -> Answer {
@@ -73,10 +73,9 @@ async fn instance(app: Arc<App>, request: Request) -> Answer {
 
 async fn list(app: Arc<App>, parts: &Parts) -> Answer {
     let path = Base::of(parts).path(JOBS);
-    let mut listing = Listing::parse(&parts.uri, path, Names::Ontap, app.options.query_limit)?;
+    let mut listing = Listing::parse(&parts.uri, path, Names::Ontap, &app.options)?;
     let style = Style { links: Links::of(parts), layout: listing.layout };
     listing.query.filter = Tunnel::of(&parts.headers)?.narrow(listing.query.filter)?;
-    listing.query.budget.rows = Some(app.options.query_rows);
     let _while_asked = listing.end_with_request();
     blocking(move || {
         if listing.return_records {
@@ -98,7 +97,7 @@ async fn get(app: Arc<App>, parts: &Parts) -> Answer {
     let style = Style::of(parts, &params)?;
     let tunnel = Tunnel::of(&parts.headers)?;
     // One job is found at once; the parameter is only checked.
-    listing::budget(&params, app.options.query_limit)?;
+    listing::budget(&params, &app.options)?;
     let id = id(&parts.uri)?;
     let found = blocking(move || Ok(app.tracker.get(id)?)).await?;
     tunnel.check(&found)?;

@@ -12,10 +12,10 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 
-use crate::App;
 use crate::body;
 use crate::errors::{Face, Fault};
 use crate::respond::{Answer, at, no_such_path, options};
+use crate::{App, Shared};
 
 /// Where the page is.
 pub(crate) const ROOT: &str = "/ui/";
@@ -72,6 +72,7 @@ const ASSETS: &[Asset] = assets! {
     "keys.js": JAVASCRIPT,
     "listing.js": JAVASCRIPT,
     "live.js": JAVASCRIPT,
+    "numbers.js": JAVASCRIPT,
     "plot.js": JAVASCRIPT,
     "rows.js": JAVASCRIPT,
     "signin.js": JAVASCRIPT,
@@ -89,25 +90,17 @@ static TAGS: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
     ASSETS.iter().map(tag_of).collect()
 });
 
-pub(crate) fn routes(app: &Arc<App>) -> Router {
+pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
-        .route(ROOT_WITHOUT_SLASH, at(Face::Native, app, beside))
-        .route(ROOT, at(Face::Native, app, asset))
-        .route(&format!("{ROOT}{{file}}"), at(Face::Native, app, asset))
+        .route(ROOT_WITHOUT_SLASH, at(Face::Native, shared, beside))
+        .route(ROOT, at(Face::Native, shared, asset))
+        .route(&format!("{ROOT}{{file}}"), at(Face::Native, shared, asset))
 }
 
 /// Whether the request comes from somebody who looks at a page rather than from a program.
 pub(crate) fn is_for_a_browser(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accepted.is_some_and(|accept| accept.contains("text/html"))
-}
-
-/// Whether the request is for what is served to everybody: a file of the page, or the way there.
-pub(crate) fn is_asset(request: &Request) -> bool {
-    let path = request.uri().path();
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_way = path == "/" && is_for_a_browser(request.headers());
-    is_read && (path == ROOT_WITHOUT_SLASH || path.starts_with(ROOT) || is_way)
 }
 
 /// Sends a browser to the page.

@@ -31,9 +31,10 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::io::Io;
-pub(crate) use self::turns::Turn;
 use self::turns::{Place, Turns};
+pub(crate) use self::turns::{Turn, make_room};
 use crate::listen::{Listener, Stream};
+use crate::peer::Peer;
 use crate::tls::Tls;
 
 /// What may be told to the server.
@@ -149,7 +150,10 @@ async fn run(
             place,
         };
         match &tls {
-            None => connections.spawn(connection.serve(stream)),
+            None => {
+                let peer = stream.peer();
+                connections.spawn(connection.serve(stream, peer))
+            }
             Some(tls) => connections.spawn(connection.serve_tls(tls.acceptor(), stream)),
         };
     }
@@ -175,7 +179,7 @@ struct Connection {
 impl Connection {
     /// Serves a client that speaks TLS, if it does so in time.
     async fn serve_tls(mut self, acceptor: TlsAcceptor, stream: Stream) {
-        let time = self.options.handshake_time;
+        let (time, peer) = (self.options.handshake_time, stream.peer());
         let shaken = tokio::select! {
             shaken = timeout(time, acceptor.accept(stream)) => shaken,
             () = self.place.turn.must_leave() => return,
@@ -183,21 +187,24 @@ impl Connection {
             () = self.stopping.wait() => return,
         };
         match shaken {
-            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Ok(stream)) => {
+                let peer = peer.with_certificate(&stream);
+                self.serve(stream, peer).await;
+            }
             Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
             Err(_) => tracing::debug!("a TLS handshake took longer than {time:?}"),
         }
     }
 
     /// Serves a client until it goes, is too slow, too old, or the server stops.
-    async fn serve<S>(self, stream: S)
+    async fn serve<S>(self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Connection { router, options, mut stopping, place } = self;
         let turn = &place.turn;
         let io = Io::new(stream, Arc::clone(turn), options.write_pause);
-        let service = Service { router, turn: Arc::clone(turn) };
+        let service = Service { router, turn: Arc::clone(turn), peer };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(options.head_time)
@@ -208,11 +215,13 @@ impl Connection {
         let mut connection = std::pin::pin!(connection);
         let old = sleep(options.age);
         let ended = tokio::select! {
-            ended = connection.as_mut() => Some(ended),
+            // First, so that who is told to leave does not have another request carried out.
+            biased;
             () = turn.must_leave() => {
                 tracing::debug!("a connection makes room for another: it kept the server waiting");
                 return;
             }
+            ended = connection.as_mut() => Some(ended),
             () = old => None,
             () = stopping.wait() => None,
         };
@@ -237,10 +246,11 @@ impl Connection {
     }
 }
 
-/// The router, which tells the connection's turn of each request.
+/// The router, which is told with each request from whom it comes, and tells the connection's turn.
 struct Service {
     router: Router,
     turn: Arc<Turn>,
+    peer: Peer,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
@@ -249,8 +259,13 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        self.turn.sends();
+        // Without a body all of it is there; its client is not to blame for what takes long from here.
+        match request.body().is_end_stream() {
+            true => self.turn.is_served(),
+            false => self.turn.sends(),
+        }
         request.extensions_mut().insert(Arc::clone(&self.turn));
+        request.extensions_mut().insert(self.peer.clone());
         let answer = TowerToHyperService::new(self.router.clone()).call(request);
         let turn = Arc::clone(&self.turn);
         Box::pin(async move {

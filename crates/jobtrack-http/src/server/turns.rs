@@ -19,6 +19,8 @@ const SILENCE: Duration = Duration::from_millis(100);
 const TRIAL: Duration = Duration::from_secs(2);
 /// What is not slow, in bytes a second.
 const SLOW: u64 = 4 * 1024;
+/// How long a time counts in which a client was fast.
+const PACE: Duration = Duration::from_secs(30);
 /// How long to wait for room before looking again for one who can make it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -79,12 +81,16 @@ impl Turns {
     /// Tells the client to leave who has kept the server waiting longest, if one does.
     fn make_room(&self) {
         let now = Instant::now();
-        let open = self.open.lock();
-        let waiting = open.turns.values().filter_map(|turn| Some((turn.keeps_waiting(now)?, turn)));
-        if let Some((_, longest)) = waiting.min_by_key(|(rank, _)| *rank) {
-            longest.state.lock().must_leave = true;
-            longest.leave.notify_one();
-        }
+        make_room(self.open.lock().turns.values(), now);
+    }
+}
+
+/// Tells the client to leave who of these keeps the server waiting longest, if one does.
+pub(crate) fn make_room<'a>(turns: impl Iterator<Item = &'a Arc<Turn>>, now: Instant) {
+    let waiting = turns.filter_map(|turn| Some((turn.keeps_waiting(now)?, turn)));
+    if let Some((_, longest)) = waiting.min_by_key(|(rank, _)| *rank) {
+        longest.state.lock().must_leave = true;
+        longest.leave.notify_one();
     }
 }
 
@@ -107,8 +113,9 @@ struct State {
     stage: Stage,
     /// Since when it is at this stage.
     since: Instant,
-    /// Bytes that went either way since then.
+    /// Bytes that went either way since `paced_since`, which is never long ago while bytes go.
     moved: u64,
+    paced_since: Instant,
     /// Whether bytes of ours wait for the client to read.
     waits_for_reader: bool,
     must_leave: bool,
@@ -128,10 +135,12 @@ enum Stage {
 
 impl Turn {
     fn new() -> Turn {
+        let now = Instant::now();
         let state = State {
             stage: Stage::Asking,
-            since: Instant::now(),
+            since: now,
             moved: 0,
+            paced_since: now,
             waits_for_reader: false,
             must_leave: false,
         };
@@ -160,7 +169,11 @@ impl Turn {
 
     /// So many bytes went either way.
     pub(super) fn moved(&self, bytes: usize) {
-        self.state.lock().moved += bytes as u64;
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        if now.duration_since(state.paced_since) >= PACE {
+            (state.moved, state.paced_since) = (0, now);
+        }
+        state.moved += bytes as u64;
     }
 
     /// Whether bytes of ours wait for the client to read.
@@ -170,21 +183,30 @@ impl Turn {
 
     /// Done once this connection has to make room.
     pub(super) async fn must_leave(&self) {
-        self.leave.notified().await;
+        loop {
+            self.leave.notified().await;
+            // Its request may have come at the same moment.
+            if self.state.lock().must_leave {
+                return;
+            }
+        }
     }
 
     fn is_at(&self, stage: Stage) {
         let mut state = self.state.lock();
+        // Whose request is there is answered: nobody could tell whether it was carried out.
+        state.must_leave &= stage != Stage::Served;
         state.stage = stage;
         state.since = Instant::now();
-        state.moved = 0;
+        (state.moved, state.paced_since) = (0, state.since);
     }
 
     /// If the client keeps the server waiting: what for, and since when. The least goes first.
     fn keeps_waiting(&self, now: Instant) -> Option<(Stage, Instant)> {
         let state = self.state.lock();
         let took = now.duration_since(state.since);
-        let is_slow = || took >= TRIAL && state.moved / took.as_secs().max(1) < SLOW;
+        let paced = now.duration_since(state.paced_since);
+        let is_slow = || paced >= TRIAL && state.moved / paced.as_secs().max(1) < SLOW;
         let waits = match state.stage {
             // An answer may still be on its way to a client whose next turn it is.
             Stage::Asking if state.waits_for_reader => is_slow(),
@@ -237,8 +259,26 @@ mod tests {
         assert!(turn.keeps_waiting(Instant::now() + TRIAL).is_some());
         turn.moved(10 * 1024 * 1024);
         assert!(turn.keeps_waiting(Instant::now() + TRIAL).is_none(), "it reads fast enough");
+        sleep(PACE).await;
+        turn.moved(1);
+        assert!(turn.keeps_waiting(Instant::now() + TRIAL).is_some(), "it did once");
         turn.sends();
         assert!(turn.keeps_waiting(Instant::now() + TRIAL).is_some(), "and sends too slowly");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_request_comes_as_it_is_sent_away_stays() {
+        let turns = Turns::new(1);
+        let place = turns.try_enter().unwrap();
+        sleep(SILENCE).await;
+        turns.make_room();
+        place.turn.is_served();
+        let left = tokio::time::timeout(SILENCE, place.turn.must_leave()).await;
+        assert!(left.is_err(), "it is being served");
+        place.turn.asks();
+        sleep(SILENCE).await;
+        turns.make_room();
+        place.turn.must_leave().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use argon2::PasswordHash;
 use jobtrack::{Error, ErrorKind, quoted};
 
-use super::password;
+use super::grant::Grant;
+use super::{password, token};
 use crate::files::{self, FileError};
+use crate::roles::Role;
 
 /// The longest name of a user.
 const LONGEST_NAME: usize = 64;
@@ -63,19 +65,14 @@ impl UsersFile {
         Ok(UsersFile { path, lines, _folder: folder })
     }
 
-    /// Adds a user.
+    /// Adds a user who may do everything; [`grant`](UsersFile::grant) says what else it is to be.
     ///
     /// # Errors
     ///
     /// `InvalidValue` where name or password cannot be one, `AlreadyExists` where the name is taken.
     pub fn add(&mut self, name: &str, password: &str) -> Result<(), Error> {
         UsersFile::check_name(name)?;
-        if self.position(name).is_some() {
-            let message = format!("{} is a user already", quoted(name));
-            return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("name"));
-        }
-        self.lines.push(line(name, password)?);
-        Ok(())
+        self.add_line(name, &password::hash(password)?.to_string(), &Grant::of(Role::Admin))
     }
 
     /// Gives a user another password.
@@ -84,12 +81,88 @@ impl UsersFile {
     ///
     /// `InvalidValue` where it cannot be one, `NotFound` where there is no such user.
     pub fn set_password(&mut self, name: &str, password: &str) -> Result<(), Error> {
-        let position = self.position(name).ok_or_else(|| self.no_such_user(name))?;
-        let line = line(name, password)?;
-        if let Some(old) = self.lines.get_mut(position) {
-            *old = line;
+        let grant = self.grant_of(name)?;
+        self.replace(name, &password::hash(password)?.to_string(), &grant)
+    }
+
+    /// Says what a user may do, from now on.
+    ///
+    /// ```
+    /// use jobtrack::Tenant;
+    /// use jobtrack_http::{Grant, Role, UsersFile};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let mut file = UsersFile::open(folder.path().join("users"))?;
+    /// file.add("alice", "correct horse")?;
+    /// file.grant("alice", &Grant { tenant: Some(Tenant::named("vs1")?), ..Grant::of(Role::Read) })?;
+    /// assert_eq!(file.grants()?, [("alice".to_owned(), "password", file.grant_of("alice")?)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such user; `InvalidValue` for what cannot be written down, and
+    /// for a certificate's subject that is another user's.
+    pub fn grant(&mut self, name: &str, grant: &Grant) -> Result<(), Error> {
+        self.check_grant(name, grant)?;
+        let line = self.line_of(name)?;
+        let (_, rest) = line.split_once(':').unwrap_or_default();
+        let secret = rest.split_ascii_whitespace().next().unwrap_or_default().to_owned();
+        self.replace(name, &secret, grant)
+    }
+
+    /// Adds a user without a password: one who is known by a certificate.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](UsersFile::add); `MissingValue` for a grant without a subject.
+    pub fn add_certificate(&mut self, name: &str, grant: &Grant) -> Result<(), Error> {
+        if grant.subject.is_none() {
+            let message = "a user without a password is known by the subject of a certificate";
+            return Err(Error::new(ErrorKind::MissingValue, message).with_field("subject"));
         }
-        Ok(())
+        self.add_line(name, NO_SECRET, grant)
+    }
+
+    /// Adds a bearer token of this name, under which its commands are given, and returns it. It is to
+    /// be had now and never again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](UsersFile::add).
+    pub fn add_token(&mut self, name: &str, grant: &Grant) -> Result<String, Error> {
+        let (token, written) = token::new()?;
+        self.add_line(name, &written, grant)?;
+        Ok(token)
+    }
+
+    /// Each user, by what they are known ("password", "token" or "certificate"), and what they may
+    /// do, in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidValue`, naming the line, for a file that is wrong.
+    pub fn grants(&self) -> Result<Vec<(String, &'static str, Grant)>, Error> {
+        let entries = parse(&self.path, self.lines.join("\n").as_bytes());
+        let entries =
+            entries.map_err(|error| Error::new(ErrorKind::InvalidValue, error.to_string()))?;
+        Ok(entries.into_iter().map(|it| (it.name, it.secret.what(), it.grant)).collect())
+    }
+
+    /// What a user may do.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where there is no such user.
+    pub fn grant_of(&self, name: &str) -> Result<Grant, Error> {
+        let found = self.grants()?.into_iter().find(|(found, ..)| found == name);
+        found.map(|(.., grant)| grant).ok_or_else(|| self.no_such_user(name))
+    }
+
+    /// Whether this user is known by a token.
+    pub fn is_token(&self, name: &str) -> bool {
+        let secret = self.line_of(name).ok().and_then(|line| line.split_once(':'));
+        secret.is_some_and(|(_, secret)| secret.starts_with(token::MARK))
     }
 
     /// Takes a user out.
@@ -137,14 +210,54 @@ impl UsersFile {
         })
     }
 
+    fn line_of(&self, name: &str) -> Result<&str, Error> {
+        let line = self.position(name).and_then(|position| self.lines.get(position));
+        line.map(String::as_str).ok_or_else(|| self.no_such_user(name))
+    }
+
+    /// Checks that a grant can be written down, and that its certificate is no other user's.
+    fn check_grant(&self, name: &str, grant: &Grant) -> Result<(), Error> {
+        grant.check()?;
+        let Some(subject) = &grant.subject else { return Ok(()) };
+        let is_taken = |(other, _, its): &(String, _, Grant)| {
+            other != name && its.subject.as_ref() == Some(subject)
+        };
+        match self.grants()?.iter().find(|entry| is_taken(entry)) {
+            None => Ok(()),
+            Some((other, ..)) => {
+                let message = format!("{} is the subject of {other}", quoted(subject));
+                Err(Error::new(ErrorKind::InvalidValue, message).with_field("subject"))
+            }
+        }
+    }
+
+    fn add_line(&mut self, name: &str, secret: &str, grant: &Grant) -> Result<(), Error> {
+        UsersFile::check_name(name)?;
+        if self.position(name).is_some() {
+            let message = format!("{} is a user already", quoted(name));
+            return Err(Error::new(ErrorKind::AlreadyExists, message).with_field("name"));
+        }
+        self.check_grant(name, grant)?;
+        self.lines.push(line(name, secret, grant));
+        Ok(())
+    }
+
+    fn replace(&mut self, name: &str, secret: &str, grant: &Grant) -> Result<(), Error> {
+        let position = self.position(name).ok_or_else(|| self.no_such_user(name))?;
+        if let Some(old) = self.lines.get_mut(position) {
+            *old = line(name, secret, grant);
+        }
+        Ok(())
+    }
+
     fn no_such_user(&self, name: &str) -> Error {
         let message = format!("no user of {} is called {}", self.path.display(), quoted(name));
         Error::new(ErrorKind::NotFound, message).with_field("name")
     }
 }
 
-fn line(name: &str, password: &str) -> Result<String, Error> {
-    Ok(format!("{name}:{}", password::hash(password)?))
+fn line(name: &str, secret: &str, grant: &Grant) -> String {
+    format!("{name}:{secret} {grant}")
 }
 
 /// Writes beside the file and renames, so that what bears its name is whole.
@@ -172,8 +285,32 @@ pub(super) struct Entry {
     /// Its line, from 1.
     pub(super) number: usize,
     pub(super) name: String,
-    pub(super) hash: PasswordHash,
+    pub(super) secret: Secret,
+    pub(super) grant: Grant,
+    /// Whether the line says so itself.
+    pub(super) has_role: bool,
 }
+
+/// What a user shows to be known.
+pub(super) enum Secret {
+    Password(Box<PasswordHash>),
+    Token(token::Hash),
+    /// Nothing but a certificate.
+    None,
+}
+
+impl Secret {
+    fn what(&self) -> &'static str {
+        match self {
+            Secret::Password(_) => "password",
+            Secret::Token(_) => "token",
+            Secret::None => "certificate",
+        }
+    }
+}
+
+/// What stands in place of a secret where there is none.
+const NO_SECRET: &str = "-";
 
 /// The users in this content of the file.
 pub(super) fn parse(path: &Path, content: &[u8]) -> Result<Vec<Entry>, FileError> {
@@ -184,10 +321,21 @@ pub(super) fn parse(path: &Path, content: &[u8]) -> Result<Vec<Entry>, FileError
     let entries = lines.map(|(index, line)| {
         let number = index + 1;
         let entry = || {
-            let (name, hash) = line.split_once(':').ok_or("write it as NAME:HASH")?;
+            let (name, rest) = line.split_once(':').ok_or("write it as NAME:HASH")?;
             check_name(name)?;
-            let hash = password::parse(hash.trim_end())?;
-            Ok(Entry { number, name: name.to_owned(), hash })
+            let (secret, attributes) =
+                rest.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((rest, ""));
+            let secret = match secret {
+                NO_SECRET => Secret::None,
+                token if token.starts_with(token::MARK) => Secret::Token(token::parse(token)?),
+                hash => Secret::Password(Box::new(password::parse(hash)?)),
+            };
+            let grant = Grant::parse(attributes)?;
+            if matches!(secret, Secret::None) && grant.subject.is_none() {
+                return Err(format!("{NO_SECRET} is for those with the attribute subject"));
+            }
+            let has_role = attributes.split_ascii_whitespace().any(|it| it.starts_with("role="));
+            Ok(Entry { number, name: name.to_owned(), secret, grant, has_role })
         };
         entry().map_err(|problem: String| FileError::new(path, format!("line {number}: {problem}")))
     });
@@ -226,7 +374,7 @@ mod tests {
 
     /// A line for a user with the password "x".
     fn line_of(name: &str) -> String {
-        line(name, "x").unwrap()
+        line(name, &password::hash("x").unwrap().to_string(), &Grant::of(Role::Admin))
     }
 
     #[test]

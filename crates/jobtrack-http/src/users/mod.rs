@@ -1,16 +1,20 @@
 //! Who may use the server: users and their passwords, from a file.
 
 mod file;
+mod grant;
 mod password;
+mod throttle;
+mod token;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::PasswordHash;
-use jobtrack::quoted;
+use jobtrack::{Clock, SystemClock, quoted};
 use parking_lot::{Mutex, RwLock};
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -18,8 +22,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::file::UsersFile;
+use self::file::{Entry, Secret};
+pub use self::grant::Grant;
 use self::password::LONGEST;
+use self::throttle::Throttle;
 use crate::files::{self, FileError, Stamp};
+use crate::roles::Caller;
 
 /// How long a password that was right stays so without being hashed again.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -42,6 +50,18 @@ pub struct Users {
     reading: Mutex<()>,
     hashes: Arc<Semaphore>,
     key: hmac::Key,
+    throttle: Throttle,
+    /// By which tokens and users expire.
+    clock: SystemClock,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotLetIn {
+    /// There is no such user, or what they show is not theirs, or not any more.
+    Unknown,
+    /// What came from there was wrong too often; nothing is looked at for so long.
+    Throttled(Duration),
 }
 
 /// What is known of the file without reading it.
@@ -55,7 +75,10 @@ struct Look {
 /// What one state of the file says.
 struct Known {
     names: Vec<String>,
-    passwords: HashMap<String, Arc<PasswordHash>>,
+    passwords: HashMap<String, (Arc<PasswordHash>, Grant)>,
+    tokens: Vec<(token::Hash, String, Grant)>,
+    /// By the subject of their certificate.
+    subjects: HashMap<String, (String, Grant)>,
     /// What a name is hashed against that nobody has.
     nobody: Arc<PasswordHash>,
     remembered: Mutex<HashMap<String, Remembered>>,
@@ -68,8 +91,9 @@ struct Remembered {
 }
 
 impl Users {
-    /// Reads the users in this file, which `jobtrack user add` writes: a line each, `name:` and an
-    /// argon2id hash as a PHC string. Lines that are empty or begin with `#` are passed over.
+    /// Reads the users in this file, which `jobtrack user add` and `jobtrack token add` write: a line
+    /// each, `name:`, an argon2id hash as a PHC string (or the hash of a token, or `-`), and what the
+    /// user may do ([`Grant`]). Lines that are empty or begin with `#` are passed over.
     ///
     /// # Errors
     ///
@@ -84,7 +108,8 @@ impl Users {
         let known = RwLock::new(Arc::new(Known::read(&path)?));
         let look = Mutex::new(Look { next: Instant::now() + LOOK, seen });
         let hashes = Arc::new(Semaphore::new(HASHES as usize));
-        Ok(Users { path, known, look, reading: Mutex::new(()), hashes, key })
+        let (reading, throttle, clock) = (Mutex::new(()), Throttle::default(), SystemClock::new());
+        Ok(Users { path, known, look, reading, hashes, key, throttle, clock })
     }
 
     /// Reads the file again, and forgets which passwords were right.
@@ -109,36 +134,91 @@ impl Users {
         &self.path
     }
 
-    /// Whether this is a user and their password.
-    pub(crate) async fn check(self: &Arc<Self>, name: &str, password: &[u8]) -> bool {
+    /// The user of this name and password. `address` is where it comes from.
+    pub(crate) async fn by_password(
+        self: &Arc<Self>,
+        name: &str,
+        password: &[u8],
+        address: Option<IpAddr>,
+    ) -> Result<Caller, NotLetIn> {
         if password.len() > LONGEST {
-            return false;
+            return Err(NotLetIn::Unknown);
         }
         self.look().await;
         let known = self.known();
         let tag = self.tag(name, password);
         if known.remembers(name, &tag) {
-            return true;
+            return self.caller(known.passwords.get(name).map(|(_, grant)| (name, grant)));
         }
-        let Ok(permit) = Arc::clone(&self.hashes).acquire_owned().await else { return false };
-        // Many requests of one client may have waited together; one hash is enough for all.
-        if known.remembers(name, &tag) {
-            return true;
-        }
-        let found = known.passwords.get(name);
-        let is_known = found.is_some();
-        let hash = Arc::clone(found.unwrap_or(&known.nobody));
-        let password = password.to_vec();
-        let hashed = tokio::task::spawn_blocking(move || {
-            // Held until the work is done, whether or not its client still waits.
-            let _permit = permit;
-            password::is(&password, &hash)
-        });
-        let is_right = hashed.await.unwrap_or(false) && is_known;
-        if is_right {
+        self.check_throttle(address, name)?;
+        let permit = Arc::clone(&self.hashes).acquire_owned().await;
+        let permit = permit.map_err(|_| NotLetIn::Unknown)?;
+        // Many requests of one client may have waited together; one hash is enough for all. And as
+        // many that are wrong may not be tried because they came together.
+        if !known.remembers(name, &tag) {
+            self.check_throttle(address, name)?;
+            let found = known.passwords.get(name);
+            let hash = Arc::clone(found.map_or(&known.nobody, |(hash, _)| hash));
+            let password = password.to_vec();
+            let hashed = tokio::task::spawn_blocking(move || {
+                // Held until the work is done, whether or not its client still waits.
+                let _permit = permit;
+                password::is(&password, &hash)
+            });
+            let is_right = hashed.await.unwrap_or(false) && found.is_some();
+            if !is_right {
+                self.throttle.failed(address, name, Instant::now());
+                return Err(NotLetIn::Unknown);
+            }
             known.remember(name, tag);
         }
-        is_right
+        self.caller(known.passwords.get(name).map(|(_, grant)| (name, grant)))
+    }
+
+    /// The user whose bearer token this is.
+    pub(crate) async fn by_token(
+        self: &Arc<Self>,
+        token: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, NotLetIn> {
+        self.look().await;
+        let known = self.known();
+        let found = token::hash_of(token).and_then(|shown| {
+            // All of them are compared, each in a time that tells nothing of where they differ.
+            let known = known.tokens.iter();
+            known.fold(
+                None,
+                |found, it| if constant_time_eq(&it.0, &shown) { Some(it) } else { found },
+            )
+        });
+        if found.is_none() {
+            // What is wrong is counted, and what is right never has to wait for it: guesses of 256
+            // bits are no danger, and a client with an old token must not shut out its neighbours.
+            self.check_throttle(address, "")?;
+            self.throttle.failed(address, "", Instant::now());
+        }
+        self.caller(found.map(|(_, name, grant)| (&**name, grant)))
+    }
+
+    /// The user who is known by a certificate of this subject, which the server's own authorities
+    /// vouch for.
+    pub(crate) async fn by_subject(self: &Arc<Self>, subject: &str) -> Result<Caller, NotLetIn> {
+        self.look().await;
+        let known = self.known();
+        self.caller(known.subjects.get(subject).map(|(name, grant)| (&**name, grant)))
+    }
+
+    /// The caller, unless their time is up.
+    fn caller(&self, found: Option<(&str, &Grant)>) -> Result<Caller, NotLetIn> {
+        let found = found.filter(|(_, grant)| grant.holds_at(self.clock.wall()));
+        found.map(|(name, grant)| grant.caller(name)).ok_or(NotLetIn::Unknown)
+    }
+
+    fn check_throttle(&self, address: Option<IpAddr>, name: &str) -> Result<(), NotLetIn> {
+        match self.throttle.wait(address, name, Instant::now()) {
+            None => Ok(()),
+            Some(wait) => Err(NotLetIn::Throttled(wait)),
+        }
     }
 
     fn known(&self) -> Arc<Known> {
@@ -192,20 +272,48 @@ impl fmt::Debug for Users {
 impl Known {
     fn read(path: &Path) -> Result<Known, FileError> {
         let content = files::read_private(path)?;
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         let mut passwords = HashMap::new();
-        for entry in file::parse(path, &content)? {
-            if passwords.insert(entry.name.clone(), Arc::new(entry.hash)).is_some() {
-                let problem =
-                    format!("line {}: {} is there twice", entry.number, quoted(&entry.name));
-                return Err(FileError::new(path, problem));
+        let mut tokens = Vec::new();
+        let mut subjects = HashMap::new();
+        let mut without_role = Vec::new();
+        for Entry { number, name, secret, grant, has_role } in file::parse(path, &content)? {
+            let twice = |what: &str| {
+                let problem = format!("line {number}: {} is there twice", quoted(what));
+                Err(FileError::new(path, problem))
+            };
+            if names.contains(&name) {
+                return twice(&name);
             }
-            names.push(entry.name);
+            if let Some(subject) = &grant.subject
+                && subjects.insert(subject.clone(), (name.clone(), grant.clone())).is_some()
+            {
+                return twice(subject);
+            }
+            if !has_role {
+                without_role.push(name.clone());
+            }
+            match secret {
+                Secret::Password(hash) => {
+                    passwords.insert(name.clone(), (Arc::from(hash), grant));
+                }
+                Secret::Token(hash) => tokens.push((hash, name.clone(), grant)),
+                Secret::None => {}
+            }
+            names.push(name);
         }
-        let nobody = password::nobodys(passwords.values().map(AsRef::as_ref))
-            .map_err(|error| FileError::new(path, error))?;
-        let remembered = Mutex::new(HashMap::new());
-        Ok(Known { names, passwords, nobody: Arc::new(nobody), remembered })
+        if !without_role.is_empty() {
+            tracing::warn!(
+                "{}: no role is written down for {}, who may do everything; say what they may: \
+                 jobtrack user grant NAME --role ROLE",
+                path.display(),
+                without_role.join(", ")
+            );
+        }
+        let hashes = passwords.values().map(|(hash, _): &(Arc<PasswordHash>, _)| &**hash);
+        let nobody = password::nobodys(hashes).map_err(|error| FileError::new(path, error))?;
+        let (nobody, remembered) = (Arc::new(nobody), Mutex::new(HashMap::new()));
+        Ok(Known { names, passwords, tokens, subjects, nobody, remembered })
     }
 
     fn remembers(&self, name: &str, tag: &hmac::Tag) -> bool {
@@ -242,6 +350,10 @@ mod tests {
         (folder, Arc::new(Users::open(path).unwrap()))
     }
 
+    async fn check(users: &Arc<Users>, name: &str, password: &[u8]) -> bool {
+        users.by_password(name, password, None).await.is_ok()
+    }
+
     fn remembers(users: &Users, name: &str, password: &str) -> bool {
         users.known().remembers(name, &users.tag(name, password.as_bytes()))
     }
@@ -249,15 +361,15 @@ mod tests {
     #[tokio::test]
     async fn what_was_right_is_remembered_until_the_file_changes() {
         let (_folder, users) = users();
-        assert!(!users.check("alice", b"battery staple").await);
-        assert!(!users.check("bob", b"correct horse").await);
+        assert!(!check(&users, "alice", b"battery staple").await);
+        assert!(!check(&users, "bob", b"correct horse").await);
         assert!(users.known().remembered.lock().is_empty());
-        assert!(users.check("alice", b"correct horse").await);
+        assert!(check(&users, "alice", b"correct horse").await);
         assert!(remembers(&users, "alice", "correct horse"));
         assert!(!remembers(&users, "alice", "battery staple"));
         assert!(!remembers(&users, "bob", "correct horse"));
         // One that is wrong neither counts as right nor has the right one forgotten.
-        assert!(!users.check("alice", b"battery staple").await);
+        assert!(!check(&users, "alice", b"battery staple").await);
         assert!(remembers(&users, "alice", "correct horse"));
         users.reload().unwrap();
         assert!(!remembers(&users, "alice", "correct horse"));
@@ -266,14 +378,14 @@ mod tests {
     #[tokio::test]
     async fn what_was_right_is_forgotten_in_time() {
         let (_folder, users) = users();
-        assert!(users.check("alice", b"correct horse").await);
+        assert!(check(&users, "alice", b"correct horse").await);
         let known = users.known();
         let until = known.remembered.lock().get("alice").unwrap().until;
         let left = until - Instant::now();
         assert!(left <= REMEMBERED && left > REMEMBERED / 2, "{left:?}");
         known.remembered.lock().get_mut("alice").unwrap().until = Instant::now();
         assert!(!remembers(&users, "alice", "correct horse"));
-        assert!(users.check("alice", b"correct horse").await);
+        assert!(check(&users, "alice", b"correct horse").await);
         assert!(remembers(&users, "alice", "correct horse"));
     }
 
@@ -283,7 +395,7 @@ mod tests {
         let held = Arc::clone(&users.hashes).acquire_many_owned(HASHES).await.unwrap();
         let waiting = {
             let users = Arc::clone(&users);
-            tokio::spawn(async move { users.check("alice", b"correct horse").await })
+            tokio::spawn(async move { check(&users, "alice", b"correct horse").await })
         };
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(!waiting.is_finished());
@@ -291,8 +403,8 @@ mod tests {
         assert!(waiting.await.unwrap());
         // What is remembered needs no turn, nor does what is too long to be a password.
         let _held = Arc::clone(&users.hashes).acquire_many_owned(HASHES).await.unwrap();
-        assert!(users.check("alice", b"correct horse").await);
-        assert!(!users.check("alice", &[b'x'; LONGEST + 1]).await);
+        assert!(check(&users, "alice", b"correct horse").await);
+        assert!(!check(&users, "alice", &[b'x'; LONGEST + 1]).await);
     }
 
     #[tokio::test]
@@ -302,10 +414,10 @@ mod tests {
         fs::write(users.path(), "alice:battery staple\n").unwrap();
         let error = users.reload().unwrap_err();
         assert!(error.to_string().contains("line 1: "), "{error}");
-        assert!(users.check("alice", b"correct horse").await);
+        assert!(check(&users, "alice", b"correct horse").await);
         fs::write(users.path(), good).unwrap();
         users.reload().unwrap();
-        assert!(users.check("alice", b"correct horse").await);
+        assert!(check(&users, "alice", b"correct horse").await);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod log;
 mod parts;
 mod pieces;
 mod state;
+mod tenant;
 mod text;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use pieces::{
     Retention, Revision, Scope,
 };
 pub use state::{Action, Cause, LogKind, Severity, State, Told};
+pub use tenant::Tenant;
 pub use text::Text;
 
 use crate::error::{Error, ErrorKind, Result, quoted};

@@ -237,6 +237,37 @@ impl Expr {
         self.joined(Join::Or, other)
     }
 
+    /// The scope has this name and this id, of which an empty one may be anything. Unlike what a
+    /// caller tests, they may be as long as any scope's.
+    pub(crate) fn of_scope(name: &str, id: &str) -> Expr {
+        let is = |field: Field, value: &str| {
+            let test = Test::Compare(Comparison::Equal, Value::from(value));
+            Expr { node: Node::Test(Term { field, is_negated: false, test }), terms: 1, depth: 0 }
+        };
+        match (name, id) {
+            ("", "") => Expr::everything(),
+            (name, "") => is(Field::ScopeName, name),
+            ("", id) => is(Field::ScopeId, id),
+            (name, id) => is(Field::ScopeName, name).and(is(Field::ScopeId, id)),
+        }
+    }
+
+    /// Both match, where the other is not the caller's own and so does not count among the terms that
+    /// the caller may have.
+    pub(crate) fn narrowed(self, other: Expr) -> Expr {
+        let terms = self.terms;
+        let depth = self.depth_within(Join::And).max(other.depth_within(Join::And)) + 1;
+        match (&self.node, &other.node) {
+            (Node::TooLarge(_) | Node::Nothing, _) | (_, Node::Everything) => self,
+            (Node::Everything, _) | (_, Node::TooLarge(_) | Node::Nothing) => other,
+            _ => {
+                let mut parts = self.node.into_parts(Join::And);
+                parts.extend(other.node.into_parts(Join::And));
+                Expr { node: Node::Group(Join::And, parts), terms, depth }
+            }
+        }
+    }
+
     /// The opposite, asked of the same fields: each test turns into its opposite, "and" into "or".
     /// A job in which a tested field is unset passes neither a test nor its opposite.
     #[must_use]
@@ -310,6 +341,11 @@ impl Expr {
     /// Whether it is within its limits and tests no other fields than these.
     pub(super) fn is_of(&self, fields: &[Field]) -> bool {
         self.node.is_of(fields)
+    }
+
+    /// Whether it has wildcards, which are tried on every text there is.
+    pub(crate) fn has_patterns(&self) -> bool {
+        self.node.has_patterns()
     }
 
     /// Whether what is known of the tested fields lets the filter pass.
@@ -419,6 +455,14 @@ impl Node {
             Node::TooLarge(_) => false,
             Node::Test(term) => fields.contains(&term.field),
             Node::Group(_, parts) => parts.iter().all(|part| part.is_of(fields)),
+        }
+    }
+
+    fn has_patterns(&self) -> bool {
+        match self {
+            Node::Test(term) => matches!(term.test, Test::Like(_)),
+            Node::Group(_, parts) => parts.iter().any(Node::has_patterns),
+            Node::Everything | Node::Nothing | Node::TooLarge(_) => false,
         }
     }
 

@@ -21,8 +21,9 @@ use super::token::query_hash;
 use super::walk::{Found, Search, View, Way, keys_of};
 use super::{Count, Direction, Explanation, Order, Page, PageToken, Query};
 use crate::error::Result;
+use crate::field::ValueRef;
 use crate::job::{Job, JobId};
-use crate::table::{Part, RowId, Rows, Segment, Snapshot};
+use crate::table::{Part, Piece, Row, RowId, Rows, Segment, Snapshot};
 
 /// What visiting a segment costs, in rows read: so that a query of many segments and few rows looks
 /// at the clock as well.
@@ -30,6 +31,10 @@ const VISIT: u64 = 16;
 
 /// So many rows are sorted whenever some have come; of more, only when as many again have.
 const SORTED_AT_ONCE: usize = 4_096;
+
+/// So many jobs of a head are gathered, or as many as twice what is needed, before the best of them
+/// say which of the others need not be looked at any further.
+const GATHERED: usize = 64;
 
 /// The executor.
 pub(crate) struct Run<'a> {
@@ -192,7 +197,11 @@ impl Run<'_> {
             return Ok(Some(unread));
         }
         if !by_uuid {
-            for rows in &self.snapshot.heads {
+            let mut heads: Vec<_> = self.snapshot.heads.iter().collect();
+            if keys.first().is_some_and(|key| key.direction == Direction::Descending) {
+                heads.reverse();
+            }
+            for rows in heads {
                 self.fill_from_head(query, rows, best, after.as_ref(), meter, trace);
             }
             if meter.stopped().is_some() {
@@ -304,10 +313,9 @@ impl Run<'_> {
         if rows.len() == 0 {
             return;
         }
-        let from = after.filter(|_| best.keys.is_empty()).map(|position| position.uuid);
         let (mut read, mut found) = (0_u64, 0_u64);
         let keys = best.keys;
-        for row in rows.after(from) {
+        let mut visit = |row: &Row, best: &mut Best<'_>| {
             let job = &row.job;
             read += 1;
             if job.is_expired(self.snapshot.horizon)
@@ -315,10 +323,31 @@ impl Run<'_> {
                 || !query.filter.matches(job)
                 || after.is_some_and(|after| after.order_of(job, keys).is_le())
             {
-                continue;
+                return;
             }
             found += 1;
             best.push(job);
+        };
+        match keys.first() {
+            None => {
+                let from = after.map(|position| position.uuid);
+                rows.after(from).for_each(|row| visit(row, best));
+            }
+            // Uuids mostly rise with time, and so the best rows of a falling order come last.
+            Some(key) if key.direction == Direction::Descending => {
+                for piece in rows.pieces().rev() {
+                    if !comes_late(piece, key, best) {
+                        piece.rows().rev().for_each(|row| visit(row, best));
+                    }
+                }
+            }
+            Some(key) => {
+                for piece in rows.pieces() {
+                    if !comes_late(piece, key, best) {
+                        piece.rows().for_each(|row| visit(row, best));
+                    }
+                }
+            }
         }
         best.bound();
         meter.read(read);
@@ -616,6 +645,17 @@ fn uuid_of(lists: &[Matches<'_>], number: usize) -> Option<JobId> {
     (number > 0).then(|| id(low))
 }
 
+/// Whether none of these rows can be among the best, by what comes first in them.
+fn comes_late(piece: Piece<'_>, key: &OrderKey, best: &Best<'_>) -> bool {
+    let Some(worst) = best.worst().and_then(|worst| worst.keys.first()) else { return false };
+    let Some(bounds) = piece.bounds(&key.field) else { return false };
+    let first = bounds.map(|(least, most)| match key.direction {
+        Direction::Ascending => ValueRef::Time(least),
+        Direction::Descending => ValueRef::Time(most),
+    });
+    KeyValue::of(first).order(worst, key.direction).is_gt()
+}
+
 /// Where rows come from, and what comes first there.
 struct Source<'a> {
     /// Of the first two keys of the order, if it has any, the values before which nothing comes.
@@ -750,7 +790,7 @@ impl<'a> Best<'a> {
     fn push(&mut self, job: &Arc<Job>) {
         let position = Position::of_job(job, self.keys);
         self.rows.push(Kept { position, at: KeptAt::Head(Arc::clone(job)) });
-        if self.rows.len() >= self.need.saturating_mul(2).max(SORTED_AT_ONCE) {
+        if self.rows.len() >= self.need.saturating_mul(2).max(GATHERED) {
             self.sort();
         }
     }

@@ -139,21 +139,21 @@ impl Known {
             }
             // What they say of the past is no longer so.
             Space::Meta if key == EPOCHS_KEY || key == FORGOTTEN_KEY => return Ok(false),
-            // Jobs come before them; of one that is lost nothing is to be known.
-            Space::Meta if claims_of_key(key).is_some() => {
-                let claims = decode_claims(&record.value)?;
-                return Ok(self.uuids.get(&claims.job) == Some(&Space::Job));
-            }
             Space::Log => {
                 super::verify::numbered(key)?;
                 let (job, _) = decode_log(&record.value, record.revision)?;
-                return Ok(self.keys.get(&job).is_some_and(|own| own == key));
+                return Ok(self.is_of(job, key));
             }
-            Space::Meta if stay_of_key(key).is_some() => {
-                let stay = decode_stay(&record.value)?;
-                return Ok(self.uuids.get(&stay.job) == Some(&Space::Job));
+            Space::Meta => {
+                return Ok(if let Some(number) = claims_of_key(key) {
+                    self.is_of(decode_claims(&record.value)?.job, &number.to_be_bytes())
+                } else if let Some(number) = stay_of_key(key) {
+                    self.is_of(decode_stay(&record.value)?.job, &number.to_be_bytes())
+                } else {
+                    true
+                });
             }
-            Space::Key | Space::Blob | Space::Meta => return Ok(true),
+            Space::Key | Space::Blob => return Ok(true),
         };
         if let Some(before) = self.uuids.insert(id, space) {
             let what = format!("the uuid {id} is also that of a {}", before.name());
@@ -166,6 +166,12 @@ impl Known {
         self.latest = self.latest.max(Some(time));
         Ok(true)
     }
+
+    /// Whether this is the key of the job's own record. Jobs come before what is said of them
+    /// elsewhere; of one that is lost nothing is to be known.
+    fn is_of(&self, job: JobId, key: &[u8]) -> bool {
+        self.keys.get(&job).is_some_and(|own| own == key)
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +181,10 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::command::{Failure, NewJob};
-    use crate::store::{MemoryStore, verify};
+    use crate::job::{Gone, Job, State};
+    use crate::store::codec::{Claims, Stay, Tombstone, encode_claims, encode_stay};
+    use crate::store::codec::{encode_tombstone, stay_key};
+    use crate::store::{MemoryStore, claims_key, verify};
     use crate::tracker::{Options, Tracker};
 
     #[test]
@@ -215,5 +224,53 @@ mod tests {
         let again = Tracker::open(to, Options::default()).unwrap();
         assert_eq!(again.opened().jobs, 2);
         assert!(again.revision().number > commit);
+    }
+
+    /// What stands beside a job's record is kept under the number of that alone: another would be a
+    /// defect of the new store.
+    #[test]
+    fn what_is_beside_a_job_stays_where_the_job_s_record_is() {
+        let from = Arc::new(MemoryStore::new());
+        let tracker = Tracker::open(Arc::clone(&from), Options::default()).unwrap();
+        let id = tracker.create(NewJob::default()).unwrap().uuid;
+        let held = tracker.hold(id).unwrap();
+        let mut all = Vec::new();
+        from.scan(&mut |space, key, record| {
+            all.push((space, key.to_vec(), record?));
+            Ok(())
+        })
+        .unwrap();
+        let beside = |key: Vec<u8>, value| (Space::Meta, key, Record { revision: 2, value });
+        let stay = encode_stay(&Stay::of(&held).unwrap()).unwrap();
+        let claimed = Job { claims: 1, ..Job::clone(&held) };
+        let claims = encode_claims(&Claims::of(&claimed).unwrap()).unwrap();
+        all.push(beside(stay_key(7), stay));
+        all.push(beside(claims_key(7), claims.clone()));
+        all.push(beside(claims_key(1), claims));
+        // The tombstone of a job that is there is lost, and the job no less known for it.
+        let gone = Arc::new(gone(&held));
+        let tombstone = Tombstone { gone, until: Timestamp::MAX, revision: held.revision };
+        let value = encode_tombstone(&tombstone).unwrap();
+        all.push((Space::Tombstone, 1u64.to_be_bytes().into(), Record { revision: 2, value }));
+        let remains = Remains { commit: 0, records: all, losses: Vec::new() };
+        let to = Arc::new(MemoryStore::new());
+        let clock = SystemClock::new();
+        let (_, losses) = rebuild(remains, Path::new("x"), &to, &clock, &mut |_| {}).unwrap();
+        assert_eq!(losses.len(), 1, "{losses:?}");
+        assert_eq!(verify(&to, &mut |_| {}, &mut |_| {}).unwrap().defects, 0);
+        let again = Tracker::open(to, Options::default()).unwrap().get(id).unwrap();
+        assert_eq!((&again.held, again.claims), (&held.held, 1));
+    }
+
+    fn gone(job: &Job) -> Gone {
+        Gone {
+            uuid: job.uuid,
+            scope: None,
+            state: State::Success,
+            code: 0,
+            end_time: job.update_time,
+            gone_time: job.update_time,
+            was_deleted: true,
+        }
     }
 }

@@ -1,11 +1,9 @@
 //! Counts by kind and state, kept up with each change.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::hash::FastMap;
-use crate::job::{Revision, State};
+use crate::job::{Revision, State, Text};
 use crate::timestamp::Timestamp;
 
 const STATES: usize = State::ALL.len();
@@ -14,7 +12,7 @@ const STATES: usize = State::ALL.len();
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     // Each change looks a kind up, and only an answer needs them in order.
-    by_kind: FastMap<String, [u64; STATES]>,
+    by_kind: FastMap<Text, [u64; STATES]>,
 }
 
 fn slot(state: State) -> usize {
@@ -37,7 +35,7 @@ impl Tally {
         if let Some(count) = counts.get_mut(slot(state)) {
             *count = 1;
         }
-        self.by_kind.insert(kind.to_owned(), counts);
+        self.by_kind.insert(kind.into(), counts);
     }
 
     /// Takes back a job that was added before.
@@ -70,7 +68,7 @@ impl Tally {
 
     /// How many jobs are of a kind and state that pass.
     pub(crate) fn sum(&self, passes: &dyn Fn(&str, State) -> bool) -> u64 {
-        let of_kind = |(kind, counts): (&String, &[u64; STATES])| -> u64 {
+        let of_kind = |(kind, counts): (&Text, &[u64; STATES])| -> u64 {
             let states = State::ALL.iter().zip(counts);
             let counted = states.filter(|(state, count)| **count > 0 && passes(kind, **state));
             counted.map(|(_, count)| *count).sum()
@@ -83,14 +81,18 @@ impl Tally {
     }
 
     pub(crate) fn into_counts(self, revision: Revision, horizon: Timestamp) -> Counts {
-        Counts { by_kind: self.by_kind.into_iter().collect(), revision, horizon }
+        let mut by_kind: Vec<_> = self.by_kind.into_iter().collect();
+        by_kind.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Counts { by_kind, revision, horizon }
     }
 }
 
 /// How many jobs there are, by kind and state: exact, at one revision and horizon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    by_kind: BTreeMap<String, [u64; STATES]>,
+    /// In the order of their kinds.
+    #[serde(serialize_with = "as_map")]
+    by_kind: Vec<(Text, [u64; STATES])>,
     /// The revision at which they were counted.
     pub revision: Revision,
     /// The horizon at which they were counted: no job that expired by then is among them.
@@ -98,24 +100,59 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// No jobs, for [`set`](Counts::set) to add to.
+    pub(crate) fn none(revision: Revision, horizon: Timestamp) -> Counts {
+        Counts { by_kind: Vec::new(), revision, horizon }
+    }
+
+    /// Sets how many jobs of this kind are in this state.
+    pub(crate) fn set(&mut self, kind: &str, state: State, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let found = self.by_kind.binary_search_by(|(other, _)| other.as_str().cmp(kind));
+        let at = found.unwrap_or_else(|at| {
+            self.by_kind.insert(at, (kind.into(), [0; STATES]));
+            at
+        });
+        let known = self.by_kind.get_mut(at).and_then(|(_, counts)| counts.get_mut(slot(state)));
+        if let Some(known) = known {
+            *known = count;
+        }
+    }
+
     /// All jobs.
     pub fn total(&self) -> u64 {
-        self.by_kind.values().flatten().sum()
+        self.by_kind.iter().flat_map(|(_, counts)| counts).sum()
     }
 
     /// Jobs in this state.
     pub fn of_state(&self, state: State) -> u64 {
-        self.by_kind.values().filter_map(|counts| counts.get(slot(state))).sum()
+        self.by_kind.iter().filter_map(|(_, counts)| counts.get(slot(state))).sum()
     }
 
     /// Jobs of this kind (empty: those without one) in this state.
     pub fn of(&self, kind: &str, state: State) -> u64 {
-        let counts = self.by_kind.get(kind);
-        counts.and_then(|counts| counts.get(slot(state))).copied().unwrap_or(0)
+        let found = self.by_kind.binary_search_by(|(other, _)| other.as_str().cmp(kind)).ok();
+        let counts = found.and_then(|found| self.by_kind.get(found));
+        counts.and_then(|(_, counts)| counts.get(slot(state))).copied().unwrap_or(0)
     }
 
     /// The kinds that have jobs; the empty one stands for jobs without a kind.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.by_kind.keys().map(String::as_str)
+        self.by_kind.iter().map(|(kind, _)| kind.as_str())
     }
+    /// The same, each with its jobs by state.
+    pub fn by_kind(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (State, u64)>)> {
+        self.by_kind.iter().map(|(kind, counts)| {
+            (kind.as_str(), State::ALL.iter().zip(counts).map(|(state, count)| (*state, *count)))
+        })
+    }
+}
+
+fn as_map<S: Serializer>(
+    by_kind: &[(Text, [u64; STATES])],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(by_kind.iter().map(|(kind, counts)| (kind, counts)))
 }

@@ -57,7 +57,7 @@ pub(crate) use keys::Key as IdempotencyKey;
 pub(crate) use matches::{Matched, Matches, Wildcard};
 pub(crate) use numbers::{Key, key_of};
 pub(crate) use part::Part;
-pub(crate) use rows::{Row, Rows, job_bytes};
+pub(crate) use rows::{Piece, Row, Rows, job_bytes};
 pub(crate) use segment::Segment;
 pub(crate) use sides::Sides;
 pub(crate) use snapshot::Snapshot;
@@ -93,6 +93,9 @@ impl Default for Shape {
 
 /// With more kinds than these a filter is not asked of each.
 const KINDS_COUNTED: usize = 4_096;
+
+/// The most kinds whose counts are given at once.
+const KINDS_AT_ONCE: usize = 1_024;
 
 /// All jobs at the current revision.
 #[derive(Debug)]
@@ -374,6 +377,15 @@ impl Table {
     pub(crate) fn counts(&self, horizon: Timestamp) -> Counts {
         let due = self.due_until(horizon);
         self.tally.less(&due.tally).into_counts(self.revision, horizon)
+    }
+
+    /// The same, if it takes microseconds: None where there are many kinds, or jobs that have come
+    /// due since they were counted last.
+    pub(crate) fn counts_at_once(&self, horizon: Timestamp) -> Option<Counts> {
+        let until = self.due.try_lock()?.until;
+        let (from, until) = (until.min(horizon), until.max(horizon));
+        let is_brief = self.tally.kinds() <= KINDS_AT_ONCE && !self.expires_between(from, until);
+        is_brief.then(|| self.counts(horizon))
     }
 
     /// How many jobs are of a kind and state that pass; None where there are so many kinds that

@@ -14,7 +14,19 @@ use crate::job::Job;
 const KEPT: usize = 4_096;
 
 /// Jobs that were made of rows lately. Rows never change, so what is kept never becomes wrong.
-pub(crate) struct Records(Box<[Mutex<Option<Record>>]>);
+///
+/// A job is kept when it is asked for a second time. Those that are asked for once, here and there among
+/// millions, would only take the place of others; and each would drop one that has long left the
+/// processor's caches, which costs about as much again as making it.
+pub(crate) struct Records(Box<[Mutex<Slot>]>);
+
+/// Where one job is kept.
+#[derive(Default)]
+struct Slot {
+    /// The row that was asked for last and not kept.
+    asked: (PlaceId, RowId),
+    kept: Option<Record>,
+}
 
 /// A row, and the job that was made of it.
 struct Record {
@@ -25,7 +37,7 @@ struct Record {
 
 impl Default for Records {
     fn default() -> Self {
-        Records((0..KEPT).map(|_| Mutex::new(None)).collect())
+        Records((0..KEPT).map(|_| Mutex::default()).collect())
     }
 }
 
@@ -33,15 +45,24 @@ impl Records {
     /// The job of this row of this segment, made anew if it is not kept.
     pub(crate) fn job(&self, part: PlaceId, row: RowId, make: impl FnOnce() -> Job) -> Arc<Job> {
         let Some(slot) = self.0.get(slot(part, row)) else { return Arc::new(make()) };
-        if let Some(record) = &*slot.lock()
-            && (record.part, record.row) == (part, row)
         {
-            return Arc::clone(&record.job);
+            let mut slot = slot.lock();
+            match &slot.kept {
+                Some(record) if (record.part, record.row) == (part, row) => {
+                    return Arc::clone(&record.job);
+                }
+                _ if slot.asked != (part, row) => {
+                    slot.asked = (part, row);
+                    drop(slot);
+                    return Arc::new(make());
+                }
+                _ => {}
+            }
         }
         let job = Arc::new(make());
         let record = Record { part, row, job: Arc::clone(&job) };
         // What it takes the place of is dropped after the lock.
-        let _before = slot.lock().replace(record);
+        let _before = slot.lock().kept.replace(record);
         job
     }
 }
@@ -79,7 +100,12 @@ mod tests {
             };
             for (part, row) in asked {
                 let row = row % 512;
-                let found = records.job(part, row, || of(part, row));
+                // The first time it is made, the second time kept, the third time shared.
+                for _ in 0..2 {
+                    let found = records.job(part, row, || of(part, row));
+                    prop_assert_eq!(&*found, &of(part, row));
+                }
+                let found = records.job(part, row, || of(0, 0));
                 prop_assert_eq!(&*found, &of(part, row));
                 let again = records.job(part, row, || of(0, 0));
                 prop_assert!(Arc::ptr_eq(&again, &found));

@@ -4,9 +4,11 @@
 //! chunks, and each change copies the chunk it touches unless nobody else holds it: so a reader
 //! costs a writer some microseconds, whatever it does and however long it takes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::field::Field;
 use crate::job::{Job, JobId, Phase};
+use crate::timestamp::Timestamp;
 
 /// Most rows in a chunk: a compromise between the copy of a chunk (64 reference counts) and the copy
 /// of the list of chunks (some ten of them in a head).
@@ -65,12 +67,57 @@ struct Chunk {
     first: JobId,
     /// Each with its id, so that a search does not open every job on the way either.
     rows: Arc<Vec<(JobId, Row)>>,
+    /// Found when they are first asked for, and again after each change.
+    bounds: OnceLock<[Bounds; TIMES.len()]>,
+}
+
+/// The fields whose bounds are known of each chunk: those that lists are mostly ordered by.
+const TIMES: [(Field, TimeOf); 4] = [
+    (Field::CreateTime, |job| Some(job.create_time)),
+    (Field::StartTime, Job::start_time),
+    (Field::EndTime, Job::end_time),
+    (Field::UpdateTime, |job| Some(job.update_time)),
+];
+
+type TimeOf = fn(&Job) -> Option<Timestamp>;
+
+/// The least and the greatest of some times, if there are any.
+pub(crate) type Bounds = Option<(Timestamp, Timestamp)>;
+
+/// Some rows that follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'a>(&'a Chunk);
+
+impl<'a> Piece<'a> {
+    /// The least and the greatest value of this field, unless that is not known of it.
+    pub(crate) fn bounds(self, field: &Field) -> Option<Bounds> {
+        let at = TIMES.iter().position(|(time, _)| time == field)?;
+        self.0.bounds.get_or_init(|| TIMES.map(|(_, of)| self.0.bounds_of(of))).get(at).copied()
+    }
+
+    /// The rows, in order of uuid.
+    pub(crate) fn rows(self) -> impl DoubleEndedIterator<Item = &'a Row> {
+        self.0.rows.iter().map(|(_, row)| row)
+    }
 }
 
 impl Chunk {
     fn of(rows: Vec<(JobId, Row)>) -> Option<Chunk> {
         let first = rows.first()?.0;
-        Some(Chunk { first, rows: Arc::new(rows) })
+        Some(Chunk { first, rows: Arc::new(rows), bounds: OnceLock::new() })
+    }
+
+    /// The rows, to be changed.
+    fn rows_mut(&mut self) -> &mut Vec<(JobId, Row)> {
+        self.bounds = OnceLock::new();
+        Arc::make_mut(&mut self.rows)
+    }
+
+    fn bounds_of(&self, time: TimeOf) -> Bounds {
+        let mut times = self.rows.iter().filter_map(|(_, row)| time(&row.job));
+        let first = times.next()?;
+        let bounds = (first, first);
+        Some(times.fold(bounds, |(least, most), time| (least.min(time), most.max(time))))
     }
 
     fn find(&self, id: JobId) -> Result<usize, usize> {
@@ -106,7 +153,7 @@ impl Rows {
         };
         match chunk.find(id) {
             Ok(index) => {
-                let (_, slot) = Arc::make_mut(&mut chunk.rows).get_mut(index)?;
+                let (_, slot) = chunk.rows_mut().get_mut(index)?;
                 Some(std::mem::replace(slot, row))
             }
             Err(index) => {
@@ -117,7 +164,7 @@ impl Rows {
                     self.chunks.extend(Chunk::of(vec![(id, row)]));
                     return None;
                 }
-                let rows = Arc::make_mut(&mut chunk.rows);
+                let rows = chunk.rows_mut();
                 rows.insert(index, (id, row));
                 let upper = if is_full { rows.split_off(CHUNK_ROWS / 2) } else { Vec::new() };
                 chunk.first = chunk.first.min(id);
@@ -134,7 +181,7 @@ impl Rows {
         let at = self.chunk_of(id)?;
         let chunk = self.chunks.get_mut(at)?;
         let index = chunk.find(id).ok()?;
-        let rows = Arc::make_mut(&mut chunk.rows);
+        let rows = chunk.rows_mut();
         let (_, row) = rows.remove(index);
         self.len -= 1;
         match rows.first() {
@@ -156,9 +203,14 @@ impl Rows {
         if chunk.rows.len() + next.rows.len() > CHUNK_ROWS / 2 {
             return;
         }
-        let rows = Arc::make_mut(&mut chunk.rows);
+        let rows = chunk.rows_mut();
         rows.extend(next.rows.iter().cloned());
         self.chunks.remove(at + 1);
+    }
+
+    /// All rows in pieces, in order of uuid.
+    pub(crate) fn pieces(&self) -> impl DoubleEndedIterator<Item = Piece<'_>> {
+        self.chunks.iter().map(Piece)
     }
 
     /// The rows after this id, or all of them.

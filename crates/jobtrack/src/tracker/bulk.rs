@@ -13,7 +13,7 @@ use super::{Applied, Tracker};
 use crate::command::{Command, Extension, Failure, Hold, NewJob, Relabel, Report, Success, Update};
 use crate::error::{Error, ErrorKind, Result};
 use crate::field::Field;
-use crate::job::{Action, Actor, BULK_KIND, Cause, Job, JobId, Progress};
+use crate::job::{Action, Actor, BULK_KIND, Cause, Job, JobId, Progress, Tenant};
 use crate::query::{Budget, Comparison, Direction, Expr, Order, Query};
 use crate::store::Durability;
 
@@ -115,6 +115,8 @@ impl BulkStep {
 #[derive(Debug)]
 pub struct Bulk {
     tracker: Tracker,
+    /// Whose jobs it is confined to.
+    tenant: Option<Tenant>,
     request: BulkRequest,
     job: JobId,
     token: u64,
@@ -152,6 +154,11 @@ impl Tracker {
     /// As [`count`](Tracker::count), [`create`](Tracker::create), and for what the action could not be
     /// on any job.
     pub fn bulk(&self, request: BulkRequest) -> Result<Bulk> {
+        self.bulk_for(None, request)
+    }
+
+    /// The same for a tenant, to whose jobs the filter is confined already.
+    pub(super) fn bulk_for(&self, tenant: Option<&Tenant>, request: BulkRequest) -> Result<Bulk> {
         let limits = &self.0.options.limits;
         request.command(JobId::from_uuid(uuid::Uuid::nil())).check(limits)?;
         let (total, last) = self.extent(&request.filter)?;
@@ -167,12 +174,14 @@ impl Tracker {
             kind: BULK_KIND.to_owned(),
             progress: Some(progress),
             allows: crate::job::Allows { pause: false, cancel: true },
+            scope: tenant.map(|tenant| tenant.scope_of_new(None)).transpose()?,
             ..NewJob::described(description)
         };
         let (actor, reason) = (request.actor.clone(), request.reason.clone());
         let create = Command::create(new).by(actor.clone()).because(reason);
         let claim = Command::claim_job(id, Hold::leased(BULK_KIND)).by(actor);
-        let mut outcomes = self.run_all([create, claim]).into_iter();
+        let own = [create, claim].map(|command| command.of_tenant(tenant));
+        let mut outcomes = self.run_all(own).into_iter();
         if let Some(created) = outcomes.next() {
             created?;
         }
@@ -192,7 +201,8 @@ impl Tracker {
         };
         let step = BulkStep { total, ..BulkStep::default() };
         let refusals = BTreeMap::new();
-        Ok(Bulk { tracker: self.clone(), request, job: id, token, query, step, refusals })
+        let (tracker, tenant) = (self.clone(), tenant.cloned());
+        Ok(Bulk { tracker, tenant, request, job: id, token, query, step, refusals })
     }
 
     /// How many jobs match, and which of them is the last by uuid.
@@ -285,7 +295,8 @@ impl Bulk {
 
     /// The command for a job as it was found: one that has changed since may not match any more.
     fn command(&self, job: &Job) -> Command {
-        self.request.command(job.uuid).expecting(job.revision).durability(Durability::Deferred)
+        let command = self.request.command(job.uuid).of_tenant(self.tenant.as_ref());
+        command.expecting(job.revision).durability(Durability::Deferred)
     }
 
     /// Counts what became of a job, looked at again if it has changed meanwhile.
@@ -296,7 +307,7 @@ impl Bulk {
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 _ => break,
             }
-            outcome = match self.tracker.get(job.uuid) {
+            outcome = match self.tracker.get_for(self.tenant.as_ref(), job.uuid) {
                 Ok(found) if !self.request.filter.matches(&found) => {
                     self.step.passed += 1;
                     return Ok(());

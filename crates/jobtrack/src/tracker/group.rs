@@ -25,7 +25,7 @@ use super::{Applied, Options, View};
 use crate::clock::Clock;
 use crate::command::{Change, Command, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Gone, Job, JobId, LogKind, Revision};
+use crate::job::{Gone, Job, JobId, LogKind, Revision, Tenant};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
 use crate::limits::check_count;
 use crate::store::{
@@ -39,6 +39,12 @@ use crate::watch::{After, Before, Transition};
 
 /// One part in so many of the memory is kept for jobs that are there already.
 const MEMORY_RESERVE: usize = 8;
+
+/// What a tenant hears where there is no room: how many jobs others have is not theirs to know.
+const FULL: &str = "there is no room for another job until some have gone";
+
+/// The same where a parent cannot succeed.
+const NOT_ROLLED_UP: &str = "the job cannot succeed: its children stand against it";
 
 /// The growing numbers under which the next records will stand.
 #[derive(Debug, Clone, Copy)]
@@ -258,11 +264,12 @@ impl<'a> Group<'a> {
                     Some(first) => self.repeat(&first, new, *durability),
                     None => {
                         let check = |parent: &Job| lifecycle::check_parent(parent);
-                        match self.check_family(new.parent, check) {
+                        let tenant = entry.command.tenant.as_ref();
+                        match self.check_family(tenant, new.parent, check) {
                             Err(error) => Decided::Refused(error, RestsOn::Group),
                             Ok(()) => {
                                 let make = || Ok(lifecycle::create(new, id, retention, now));
-                                let made = self.add(id, make);
+                                let made = self.add(tenant, id, make);
                                 self.note_new(&made, LogKind::Created, &entry.command);
                                 made
                             }
@@ -272,10 +279,11 @@ impl<'a> Group<'a> {
             }
             Change::Import(parts) => {
                 let (now, leases) = (self.now, &self.options.leases);
-                match self.check_family(parts.parent, |_| Ok(())) {
+                match self.check_family(None, parts.parent, |_| Ok(())) {
                     Err(error) => Decided::Refused(error, RestsOn::Group),
                     Ok(()) => {
-                        let made = self.add(parts.uuid, || lifecycle::import(parts, leases, now));
+                        let made =
+                            self.add(None, parts.uuid, || lifecycle::import(parts, leases, now));
                         self.note_new(&made, LogKind::Imported, &entry.command);
                         made
                     }
@@ -296,24 +304,31 @@ impl<'a> Group<'a> {
         self.plan.decided.push((Arc::clone(&entry.slot), decided));
     }
 
-    fn add(&mut self, id: JobId, make: impl FnOnce() -> Result<Job>) -> Decided {
+    fn add(
+        &mut self,
+        tenant: Option<&Tenant>,
+        id: JobId,
+        make: impl FnOnce() -> Result<Job>,
+    ) -> Decided {
         let rests_on = self.rests_on(id);
         if let Err(error) = self.check_free(id) {
             return Decided::Refused(error.with_field("uuid").with_job(id), rests_on);
         }
-        if let Err(error) = self.check_memory() {
+        if let Err(error) = self.check_memory(tenant) {
             return Decided::Refused(error.with_job(id), RestsOn::Table);
         }
         match make() {
             Err(error) => Decided::Refused(error, RestsOn::Table),
-            Ok(job) => {
+            Ok(mut job) => {
+                // It is a part of the record, which is measured below.
+                job.revision.epoch = self.epoch;
                 // Of a job that is imported; another would have been found before.
                 let key = IdempotencyKey::of(&job);
                 if let Some(first) = key.and_then(|key| self.of_key(&key)) {
                     let rests_on = self.rests_on(first.uuid);
                     return Decided::Refused(key_taken(&first, "uuid"), rests_on);
                 }
-                if let Err(error) = self.make_room(&job) {
+                if let Err(error) = self.make_room(tenant, &job) {
                     return Decided::Refused(error.with_job(id), RestsOn::Group);
                 }
                 let place = self.place_for(id);
@@ -325,10 +340,13 @@ impl<'a> Group<'a> {
 
     /// Refuses new jobs before the memory is used up: what is left is for those that are there, which
     /// must still be able to change and to end.
-    fn check_memory(&self) -> Result<()> {
+    fn check_memory(&self, tenant: Option<&Tenant>) -> Result<()> {
         let (bytes, limit) = (self.table.bytes(), self.options.limits.memory);
         if bytes < limit - limit / MEMORY_RESERVE {
             return Ok(());
+        }
+        if tenant.is_some() {
+            return Err(Error::new(ErrorKind::LimitExceeded, FULL));
         }
         Err(Error::new(
             ErrorKind::LimitExceeded,
@@ -372,6 +390,11 @@ impl<'a> Group<'a> {
     }
 
     fn update(&mut self, id: JobId, command: &Command, update: &Update) -> Decided {
+        let tenant = command.tenant.as_ref();
+        if self.is_anothers(tenant, id) {
+            // As with a uuid that nobody ever had: that answer rests on nothing.
+            return Decided::Refused(not_found(id), RestsOn::Table);
+        }
         let mut rests_on = self.rests_on(id);
         let (mut job, mut place) = match self.find(id) {
             Ok(found) => found,
@@ -431,7 +454,15 @@ impl<'a> Group<'a> {
         };
         let outcome = lifecycle::decide(job, update, asked, self.now)?;
         let families = &self.options.families;
-        lifecycle::check_roll_up(job, update, self.children(job.uuid), families)?;
+        lifecycle::check_roll_up(job, update, self.children(job.uuid), families).map_err(
+            |error| {
+                match &command.tenant {
+                    None => error,
+                    // Those of other scopes are counted along, and how many they are is not theirs to know.
+                    Some(_) => Error::new(error.kind(), NOT_ROLLED_UP).with_job(job.uuid),
+                }
+            },
+        )?;
         if let (Update::Relabel(_), Outcome::Changed(next)) = (update, &outcome) {
             check_count("labels", next.labels.iter().count(), self.options.limits.labels)?;
         }
@@ -481,12 +512,32 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Whether the job of this uuid, or what is left of it, is another's than the tenant's.
+    fn is_anothers(&self, tenant: Option<&Tenant>, id: JobId) -> bool {
+        let Some(tenant) = tenant else { return false };
+        match self.version(id).and_then(|version| self.job_of(&version)) {
+            Some(job) => !tenant.owns(job.scope.as_ref()),
+            None => {
+                let tombstone = self.tombstone(id);
+                tombstone.is_some_and(|it| !tenant.owns(it.gone.scope.as_ref()))
+            }
+        }
+    }
+
     /// Why there is no such job.
     fn gone(&self, id: JobId) -> Error {
         match self.table.tombstones.get(id, self.now.engine) {
             Some(tombstone) => gone(&tombstone.gone),
             None => not_found(id),
         }
+    }
+
+    fn tombstone(&self, id: JobId) -> Option<&Tombstone> {
+        let of_group = self.plan.buried.iter().map(|(_, tombstone)| tombstone);
+        of_group
+            .rev()
+            .find(|tombstone| tombstone.gone.uuid == id)
+            .or_else(|| self.table.tombstones.get(id, self.now.engine))
     }
 
     fn check_free(&self, id: JobId) -> Result<()> {

@@ -7,9 +7,9 @@
 
 use super::group::Logged;
 use super::load::named;
-use super::{Inner, Tracker};
+use super::{Inner, Tracker, sees};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, Log, LogEntry, LogKind};
+use crate::job::{JobId, Log, LogEntry, LogKind, Tenant};
 use crate::limits::{LOG_BYTES, LOG_ENTRIES};
 use crate::store::{Batch, Space, Write, decode_log, encode_log};
 
@@ -98,16 +98,23 @@ impl Tracker {
     ///
     /// As [`get`](Tracker::get); what the store says, `StoreDamaged` for a log that cannot be read.
     pub fn log(&self, id: JobId) -> Result<Log> {
+        self.log_for(None, id)
+    }
+
+    /// The same, of the jobs of one tenant.
+    pub(super) fn log_for(&self, tenant: Option<&Tenant>, id: JobId) -> Result<Log> {
         loop {
             // Whatever is to be said of a job that is not there is said by this.
-            self.get(id)?;
-            if let Some(log) = self.0.read_log(id)? {
+            self.get_for(tenant, id)?;
+            if let Some(log) = self.0.read_log(tenant, id)? {
                 return Ok(log);
             }
             // It was never logged, or is about to go. While nobody commits, that is certain.
             let _driver = self.0.driver.lock();
-            if self.0.view.read().table.row(id).is_some() {
-                return Ok(self.0.read_log(id)?.unwrap_or_default());
+            let is_there =
+                self.0.view.read().table.row(id).is_some_and(|row| sees(tenant, &row.job));
+            if is_there {
+                return Ok(self.0.read_log(tenant, id)?.unwrap_or_default());
             }
         }
     }
@@ -115,10 +122,12 @@ impl Tracker {
 
 impl Inner {
     /// The log in the store, as far as its commits are to be seen; None if there is none.
-    fn read_log(&self, id: JobId) -> Result<Option<Log>> {
+    fn read_log(&self, tenant: Option<&Tenant>, id: JobId) -> Result<Option<Log>> {
         let (key, latest) = {
             let view = self.view.read();
-            let Some(row) = view.table.row(id) else { return Ok(None) };
+            // The uuid may be another's by now.
+            let row = view.table.row(id).filter(|row| sees(tenant, &row.job));
+            let Some(row) = row else { return Ok(None) };
             (row.key, view.table.revision)
         };
         let Some((of, mut log)) = self.log_at(key)? else { return Ok(None) };

@@ -4,7 +4,9 @@
 //! time commits (`ticket` says who), the store comes first, and nothing is seen before it is stored
 //! ([`commit`]). A read takes a snapshot of the table and disturbs nobody.
 
+mod access;
 mod archiving;
+mod at_once;
 mod bulk;
 mod commit;
 mod group;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use access::Access;
 pub use archiving::ArchiveStatus;
 pub use bulk::{Bulk, BulkAction, BulkRequest, BulkStep};
 pub use keep::FormatLevel;
@@ -55,7 +58,7 @@ use crate::command::{
     Claim, Command, Failure, Hold, NewJob, Report, Success, check_retention, check_term,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision};
+use crate::job::{Action, DEFAULT_RETENTION, Gone, Job, JobId, Revision, Tenant};
 use crate::lifecycle::{FamilyOptions, LeaseOptions, RetentionRule};
 use crate::limits::{COMMIT_COMMANDS, Limits, QUEUED_COMMANDS, check_name};
 use crate::query::{Count, Explanation, Expr, Page, Query, Run};
@@ -183,7 +186,8 @@ pub struct Found {
     /// The horizon: it had not expired by then.
     pub horizon: Timestamp,
     /// The number of the report from which its progress comes, if no revision knows of that yet:
-    /// progress alone is told ahead of the store ([`Tracker::progress`]). Numbers rise.
+    /// progress alone is told ahead of the store ([`Tracker::progress`]). Numbers rise as long as the
+    /// job's revision stays.
     pub unflushed: Option<u64>,
 }
 
@@ -585,22 +589,36 @@ impl Tracker {
     ///
     /// `NotFound`; `Gone` when it expired or was deleted lately; `Closed`.
     pub fn get(&self, id: JobId) -> Result<Found> {
+        self.get_for(None, id)
+    }
+
+    /// The same for a tenant, to whom the job of another, and what is left of it, is as unknown as
+    /// one that never was.
+    fn get_for(&self, tenant: Option<&Tenant>, id: JobId) -> Result<Found> {
+        let found_in = |table: &Table, horizon: Timestamp| {
+            find(table, id, horizon).filter(|found| sees(tenant, &found.job))
+        };
         // A job that is there hides nothing, whatever else is due.
         {
             let view = self.0.view.read();
             let horizon = self.0.time.now();
             if !view.is_closed
-                && let Some(found) = find(&view.table, id, horizon)
+                && let Some(found) = found_in(&view.table, horizon)
             {
                 return Ok(self.0.with_progress(found));
             }
         }
         let found = self.0.read(|table, horizon| {
-            find(table, id, horizon).ok_or_else(|| match table.row(id) {
-                Some(row) => group::expired(&row.job, &self.0.options, horizon),
+            found_in(table, horizon).ok_or_else(|| match table.row(id) {
+                Some(row) if sees(tenant, &row.job) => {
+                    group::expired(&row.job, &self.0.options, horizon)
+                }
+                Some(_) => group::not_found(id),
                 None => match table.tombstones.get(id, horizon) {
-                    Some(tombstone) => group::gone(&tombstone.gone),
-                    None => group::not_found(id),
+                    Some(tombstone) if sees_gone(tenant, &tombstone.gone) => {
+                        group::gone(&tombstone.gone)
+                    }
+                    _ => group::not_found(id),
                 },
             })
         })?;
@@ -688,14 +706,20 @@ impl Tracker {
     ///
     /// `NotFound`, `Gone`; `Closed` when the tracker is closed meanwhile.
     pub fn wait(&self, id: JobId, timeout: Duration) -> Result<Found> {
+        self.wait_for(None, id, timeout)
+    }
+
+    fn wait_for(&self, tenant: Option<&Tenant>, id: JobId, timeout: Duration) -> Result<Found> {
         let place = self.0.waiters.place(id);
-        let found = self.get(id)?;
+        let found = self.get_for(tenant, id)?;
         if found.state().is_terminal() {
             return Ok(found);
         }
         match place.wait(timeout) {
+            // The uuid may be another's by now.
+            Some(Ok(ended)) if !sees(tenant, &ended.job) => Err(group::not_found(id)),
             Some(ended) => ended,
-            None => self.get(id),
+            None => self.get_for(tenant, id),
         }
     }
 
@@ -864,6 +888,16 @@ impl Inner {
 fn find(table: &Table, id: JobId, horizon: Timestamp) -> Option<Found> {
     let (job, revision) = (table.row(id)?.job, table.revision);
     (!job.is_expired(horizon)).then_some(Found { job, revision, horizon, unflushed: None })
+}
+
+/// Whether the job is one that this caller sees; who is no tenant sees them all.
+fn sees(tenant: Option<&Tenant>, job: &Job) -> bool {
+    tenant.is_none_or(|tenant| tenant.owns(job.scope.as_ref()))
+}
+
+/// Whether this caller sees what is left of a job.
+fn sees_gone(tenant: Option<&Tenant>, gone: &Gone) -> bool {
+    tenant.is_none_or(|tenant| tenant.owns(gone.scope.as_ref()))
 }
 
 fn closed() -> Error {

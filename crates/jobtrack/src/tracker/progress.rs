@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Found, Inner, Tracker, find};
+use super::{Found, Inner, Tracker, find, sees};
 use crate::command::{Command, Report, check_progress};
 use crate::error::Result;
-use crate::job::{Job, JobId, Progress};
+use crate::job::{Job, JobId, Progress, Tenant};
 use crate::lifecycle;
 use crate::store::Durability;
 use crate::timestamp::Timestamp;
@@ -29,8 +29,6 @@ pub(super) struct Overlay(Mutex<Reports>);
 #[derive(Debug, Default)]
 struct Reports {
     latest: HashMap<JobId, Reported>,
-    /// How many there ever were.
-    count: u64,
     /// When the store was last told, in monotonic time.
     flushed: Duration,
 }
@@ -39,6 +37,8 @@ struct Reports {
 struct Reported {
     progress: Progress,
     token: Option<u64>,
+    /// Counts the reports of this job since the store was told last. Another count would tell of
+    /// other jobs' reports.
     number: u64,
 }
 
@@ -101,8 +101,19 @@ impl Tracker {
     ///
     /// As for [`report`](Tracker::report); `Leased`, `LeaseLost`.
     pub fn progress(&self, id: JobId, progress: Progress, token: Option<u64>) -> Result<Found> {
+        self.progress_for(None, id, progress, token)
+    }
+
+    /// The same, of the jobs of one tenant.
+    pub(super) fn progress_for(
+        &self,
+        tenant: Option<&Tenant>,
+        id: JobId,
+        progress: Progress,
+        token: Option<u64>,
+    ) -> Result<Found> {
         check_progress(Some(&progress), &self.0.options.limits)?;
-        if let Some(found) = self.0.take_report(id, &progress, token) {
+        if let Some(found) = self.0.take_report(tenant, id, &progress, token) {
             if self.0.overlay.is_due(self.0.time.clock().monotonic()) {
                 self.0.flush();
             }
@@ -114,21 +125,27 @@ impl Tracker {
             Some(token) => report.holding(token),
             None => report,
         };
-        self.run(report)?;
-        self.get(id)
+        self.run(Command { tenant: tenant.cloned(), ..report })?;
+        self.get_for(tenant, id)
     }
 }
 
 impl Inner {
     /// Takes the report of a job that is there, and whose worker it comes from.
-    fn take_report(&self, id: JobId, progress: &Progress, token: Option<u64>) -> Option<Found> {
+    fn take_report(
+        &self,
+        tenant: Option<&Tenant>,
+        id: JobId,
+        progress: &Progress,
+        token: Option<u64>,
+    ) -> Option<Found> {
         // While the table is held, no commit takes reports of this job over.
         let view = self.view.read();
         let now = self.time.now();
         if view.is_closed {
             return None;
         }
-        let found = find(&view.table, id, now)?;
+        let found = find(&view.table, id, now).filter(|found| sees(tenant, &found.job))?;
         let is_due = lifecycle::lapses_at(&found.job).is_some_and(|at| at <= now);
         if is_due || !lifecycle::takes_reports(&found.job, token) {
             return None;
@@ -173,8 +190,7 @@ pub(super) fn with(job: &Arc<Job>, progress: Progress) -> Arc<Job> {
 impl Overlay {
     fn put(&self, id: JobId, progress: Progress, token: Option<u64>) -> u64 {
         let mut reports = self.0.lock();
-        reports.count += 1;
-        let number = reports.count;
+        let number = reports.latest.get(&id).map_or(0, |reported| reported.number) + 1;
         reports.latest.insert(id, Reported { progress, token, number });
         number
     }

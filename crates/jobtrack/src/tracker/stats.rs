@@ -90,8 +90,9 @@ fn add(counter: &AtomicU64, more: usize) {
 }
 
 impl Tracker {
-    /// What it has done since it was opened, and where it stands. Costs a few microseconds, asks the
-    /// store nothing and waits for no commit; after [`close`](Tracker::close) it tells how it ended.
+    /// What it has done since it was opened, and where it stands. Costs microseconds (with each kind
+    /// of job a fraction of one), asks the store nothing and waits for no commit; after
+    /// [`close`](Tracker::close) it tells how it ended.
     ///
     /// ```
     /// use jobtrack::{MemoryStore, NewJob, Options, State, Tracker};
@@ -107,6 +108,12 @@ impl Tracker {
     /// ```
     pub fn stats(&self) -> Stats {
         self.0.stats()
+    }
+
+    /// Why no change is taken until the store is opened again, if that is so: the outcome of a
+    /// commit is not known, or another tracker has opened the store. Reads go on.
+    pub fn trouble(&self) -> Option<Error> {
+        self.0.counters.trouble.lock().clone()
     }
 }
 

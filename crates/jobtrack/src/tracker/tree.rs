@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Found, Tracker, find};
+use super::{Tracker, find, sees};
 use crate::error::Result;
-use crate::job::{Job, JobId, Revision};
+use crate::job::{Job, JobId, Revision, Tenant};
 use crate::lifecycle::Children;
 use crate::table::Table;
 use crate::timestamp::Timestamp;
@@ -66,13 +66,24 @@ impl Tracker {
     ///
     /// As [`get`](Tracker::get).
     pub fn tree(&self, id: JobId, at_most: usize) -> Result<Tree> {
+        self.tree_for(None, id, at_most)
+    }
+
+    /// The same as a tenant sees it, to whom a child of another scope is none.
+    pub(super) fn tree_for(
+        &self,
+        tenant: Option<&Tenant>,
+        id: JobId,
+        at_most: usize,
+    ) -> Result<Tree> {
         // Whatever is to be said of a job that is not there is said by this.
-        let root = self.get(id)?;
-        let tree = self.0.read(|table, horizon| walk(table, &root, horizon, at_most.max(1)))?;
+        let root = self.get_for(tenant, id)?;
+        let (at_most, walk) = (at_most.max(1), Walk { tenant, root: root.uuid });
+        let tree = self.0.read(|table, horizon| walk.through(table, horizon, at_most))?;
         match tree {
             Some(tree) => Ok(tree),
             // It has gone in the meantime.
-            None => self.get(id).map(|root| {
+            None => self.get_for(tenant, id).map(|root| {
                 let node = TreeNode { job: root.job, children: Children::default(), depth: 0 };
                 let (revision, horizon) = (root.revision, root.horizon);
                 Tree { nodes: vec![node], is_cut: false, revision, horizon }
@@ -81,31 +92,61 @@ impl Tracker {
     }
 }
 
-/// Breadth first, so that what is left out is what stands lowest.
-fn walk(table: &Table, root: &Found, horizon: Timestamp, at_most: usize) -> Option<Tree> {
-    let families = &table.sides.families;
-    let mut ahead = VecDeque::from([(root.uuid, 0, Vec::new())]);
-    let mut found = Vec::new();
-    let mut is_cut = false;
-    while let Some((id, depth, path)) = ahead.pop_front() {
-        let Some(it) = find(table, id, horizon) else { continue };
-        if found.len() == at_most {
-            is_cut = true;
-            break;
+/// A way through a family, as one caller sees it.
+struct Walk<'a> {
+    tenant: Option<&'a Tenant>,
+    root: JobId,
+}
+
+impl Walk<'_> {
+    /// Breadth first, so that what is left out is what stands lowest.
+    fn through(&self, table: &Table, horizon: Timestamp, at_most: usize) -> Option<Tree> {
+        let mut ahead = VecDeque::from([(self.root, 0, Vec::new())]);
+        let mut found = Vec::new();
+        let mut is_cut = false;
+        while let Some((id, depth, path)) = ahead.pop_front() {
+            let it = find(table, id, horizon).filter(|found| sees(self.tenant, &found.job));
+            let Some(it) = it else { continue };
+            if found.len() == at_most {
+                is_cut = true;
+                break;
+            }
+            let path = [path, vec![id]].concat();
+            // No more of them than could be shown.
+            let wanted = at_most.saturating_sub(found.len());
+            for child in self.children(table, id).take(wanted) {
+                ahead.push_back((child, depth + 1, path.clone()));
+            }
+            let children = self.count(table, id);
+            found.push((path, TreeNode { job: it.job, children, depth }));
         }
-        let path = [path, vec![id]].concat();
-        // No more of them than could be shown.
-        let wanted = at_most.saturating_sub(found.len());
-        for child in families.children(id, None).take(wanted) {
-            ahead.push_back((child, depth + 1, path.clone()));
-        }
-        found.push((path, TreeNode { job: it.job, children: families.counts(id), depth }));
+        // In the order in which a tree is drawn.
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let nodes: Vec<_> = found.into_iter().map(|(_, node)| node).collect();
+        let shown = |node: &&TreeNode| node.depth > 0;
+        let known: u64 = nodes.iter().map(|node| u64::from(node.children.total())).sum();
+        is_cut |= known > nodes.iter().filter(shown).count() as u64;
+        (!nodes.is_empty()).then_some(Tree { nodes, is_cut, revision: table.revision, horizon })
     }
-    // In the order in which a tree is drawn.
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let nodes: Vec<_> = found.into_iter().map(|(_, node)| node).collect();
-    let shown = |node: &&TreeNode| node.depth > 0;
-    let known: u64 = nodes.iter().map(|node| u64::from(node.children.total())).sum();
-    is_cut |= known > nodes.iter().filter(shown).count() as u64;
-    (!nodes.is_empty()).then_some(Tree { nodes, is_cut, revision: table.revision, horizon })
+
+    /// The children that are to be seen, in order of uuid.
+    fn children<'t>(&'t self, table: &'t Table, id: JobId) -> impl Iterator<Item = JobId> + 't {
+        let is_seen = |child: &JobId| {
+            self.tenant.is_none()
+                || table.row(*child).is_some_and(|row| sees(self.tenant, &row.job))
+        };
+        table.sides.families.children(id, None).filter(is_seen)
+    }
+
+    fn count(&self, table: &Table, id: JobId) -> Children {
+        if self.tenant.is_none() {
+            return table.sides.families.counts(id);
+        }
+        // The counts that are kept are of everybody's.
+        let mut children = Children::default();
+        for child in self.children(table, id).filter_map(|child| table.row(child)) {
+            children.count(None, Some(child.job.state()));
+        }
+        children
+    }
 }

@@ -11,18 +11,16 @@ use serde_json::{Map, Value, json};
 use crate::errors::{ENGINE, HTTP};
 
 /// Operations whose parameters are filters as well.
-const FILTERED: &[&str] = &["list_jobs", "claim", "export", "watch"];
-/// What every operation may be refused with; 413 and 408 are added where there is a body.
-const REFUSALS: &[u16] = &[400, 401, 414, 415, 500, 503];
+const FILTERED: &[&str] = &["list_jobs", "claim", "export", "watch", "activity"];
+/// What every operation may be refused with, as far as there are refusals of these statuses; 413 and
+/// 408 are added where there is a body.
+const REFUSALS: &[u16] = &[400, 401, 403, 414, 415, 421, 429, 500, 503];
 const REFUSALS_OF_BODIES: &[u16] = &[408, 413];
 /// Kinds that come about elsewhere than their status alone would say.
 const ELSEWHERE: &[&str] = &["no_such_path", "nothing_to_claim"];
 /// Where a job's uuid stands in the answers that lead on to what can be done with it.
-const LEADING: &[(&str, &str, &str)] = &[
-    ("create_job", "201", "$response.body#/uuid"),
-    ("claim", "200", "$response.body#/uuid"),
-    ("list_jobs", "200", "$response.body#/records/0/uuid"),
-];
+const LEADING: &[(&str, &str, &str)] =
+    &[("create_job", "201", "$response.body#/uuid"), ("claim", "200", "$response.body#/uuid")];
 /// A text: any characters but NUL.
 const TEXT: &str = "^[^\\u0000]*$";
 /// A short name: no control characters.
@@ -31,14 +29,14 @@ const NAME: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
 /// Completes what the handlers say.
 pub(super) fn complete(document: &mut Value, limits: &Limits) {
     set(document, "servers", json!([{ "url": "/" }]));
-    set(document, "security", json!([{}, { "basic": [] }]));
+    set(document, "security", json!([{}, { "basic": [] }, { "bearer": [] }]));
     if let Some(components) = document.get_mut("components") {
-        let basic = json!({
-            "type": "http",
-            "scheme": "basic",
-            "description": "Needed where the server has users.",
+        let scheme = |name: &str, description: &str| json!({ "type": "http", "scheme": name, "description": description });
+        let schemes = json!({
+            "basic": scheme("basic", "A user and a password, where the server has users."),
+            "bearer": scheme("bearer", "A token, of those that jobtrack token add makes."),
         });
-        set(components, "securitySchemes", json!({ "basic": basic }));
+        set(components, "securitySchemes", schemes);
         set(components, "responses", refusals());
         if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
             complete_schemas(schemas, limits);
@@ -153,7 +151,8 @@ fn complete_responses(operation: &mut Value) {
         return;
     };
     let bodies = if has_body { REFUSALS_OF_BODIES } else { &[] };
-    for status in REFUSALS.iter().chain(bodies) {
+    let known = statuses();
+    for status in REFUSALS.iter().chain(bodies).filter(|status| known.contains(status)) {
         responses.entry(status.to_string()).or_insert_with(|| json!({ "description": "" }));
     }
     for (status, response) in responses.iter_mut() {
@@ -171,15 +170,13 @@ fn complete_responses(operation: &mut Value) {
 
 /// The refusals that are the same wherever they come, by the words for their status.
 fn refusals() -> Value {
-    let engine = ENGINE.iter().map(|row| row.1);
-    let statuses: BTreeSet<u16> = engine.chain(HTTP.iter().map(|row| row.2)).collect();
     let refusal = |status| {
         let mut response = json!({ "description": kinds_of(status) });
         add_problem(&mut response);
         let header = match status {
             401 => Some(("WWW-Authenticate", "How to say who asks", json!({ "type": "string" }))),
             405 => Some(("Allow", "What there is", json!({ "type": "string" }))),
-            503 => {
+            429 | 503 => {
                 let seconds = json!({ "type": "integer", "minimum": 1 });
                 Some(("Retry-After", "After how many seconds to try again, if it helps", seconds))
             }
@@ -191,7 +188,12 @@ fn refusals() -> Value {
         }
         (title(status), response)
     };
-    Value::Object(statuses.into_iter().map(refusal).collect())
+    Value::Object(statuses().into_iter().map(refusal).collect())
+}
+
+/// Every status of a refusal.
+fn statuses() -> BTreeSet<u16> {
+    ENGINE.iter().map(|row| row.1).chain(HTTP.iter().map(|row| row.2)).collect()
 }
 
 /// The words for a status, as one word.
@@ -323,6 +325,15 @@ fn complete_schemas(schemas: &mut Map<String, Value>, limits: &Limits) {
     }
     if let Some(code) = member_of(schemas, "Failed", "code") {
         set(code, "not", json!({ "const": 0 }));
+    }
+    // Not nothing, as which null counts, too.
+    if let Some(report) = schemas.get_mut("Report") {
+        let message = json!({ "message": { "type": "string" } });
+        // Only a message has a severity.
+        let progress = json!({ "progress": { "type": "object" }, "severity": { "type": "null" } });
+        let given =
+            |name: &str, members: Value| json!({ "required": [name], "properties": members });
+        set(report, "anyOf", json!([given("message", message), given("progress", progress)]));
     }
     // Of a success these have to be absent, which null is, too.
     if let Some(succeeded) = schemas.get_mut("Succeeded") {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jobtrack::{MemoryStore, Tracker};
+use jobtrack::Limits;
 use serde_json::Value;
 
 use super::super::served;
 use super::document;
 
 fn written() -> Value {
-    document(&Tracker::open(MemoryStore::new(), jobtrack::Options::default()).unwrap())
+    document(&Limits::default())
 }
 
 #[test]

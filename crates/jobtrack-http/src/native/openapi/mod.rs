@@ -11,12 +11,12 @@ pub(super) mod shapes;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use jobtrack::Tracker;
+use jobtrack::Limits;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::JSON;
-use super::{activity, bulk, engine, log, operator, read, transfer, wait, watch, worker};
+use super::{activity, bulk, engine, log, operator, read, transfer, wait, watch, whoami, worker};
 use crate::App;
 use crate::base::Base;
 use crate::errors::to_json;
@@ -39,7 +39,8 @@ use crate::respond::{Answer, json as answer};
         worker::pause, worker::resume, worker::finish, worker::claim_job, worker::renew,
         worker::release, operator::request, operator::extend, operator::free_key, operator::hold,
         operator::unhold, log::log, activity::activity, worker::claim, bulk::bulk,
-        read::counts, watch::watch, transfer::import, transfer::export, transfer::backup,
+        read::counts, whoami::whoami, watch::watch, transfer::import, transfer::export,
+        transfer::backup,
         engine::engine, engine::sync, engine::maintain, engine::finalize
     ),
     components(schemas(
@@ -48,10 +49,10 @@ use crate::respond::{Answer, json as answer};
 )]
 struct Said;
 
-/// The document of a router with this tracker behind it, whose limits it names.
-pub(crate) fn document(tracker: &Tracker) -> Value {
+/// The document of a router with a tracker behind it that has these limits.
+pub(crate) fn document(limits: &Limits) -> Value {
     let mut said = serde_json::to_value(Said::openapi()).unwrap_or_default();
-    complete::complete(&mut said, &tracker.options().limits);
+    complete::complete(&mut said, limits);
     said
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn document(tracker: &Tracker) -> Value {
     responses((status = 200, description = "An OpenAPI 3.1 document", body = Object)))]
 pub(super) async fn get(app: Arc<App>, parts: Parts) -> Answer {
     Params::parse(parts.uri.query())?.only(&[])?;
-    let document = app.document.get_or_init(|| document(&app.tracker));
+    let document = app.document.get_or_init(|| document(&app.tracker.options().limits));
     let root = Base::of(&parts).path("");
     if root.is_empty() {
         return Ok(answer(JSON, to_json(document)));

@@ -421,6 +421,27 @@ pub(crate) struct Activity {
     horizon: Time,
 }
 
+/// As whom the server takes who asks.
+#[derive(ToSchema)]
+pub(crate) struct Whoami {
+    /// Null where the server has no users.
+    #[schema(required = true)]
+    user: Option<String>,
+    role: Role,
+    /// The scope whose jobs alone they see; null where they see all.
+    #[schema(required = true)]
+    scope: Option<Scope>,
+}
+
+/// What a user may do; each may do what those before it may.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Role {
+    Read,
+    Control,
+    Admin,
+}
+
 /// How far a job is, and how long it may still take.
 #[derive(ToSchema)]
 pub(crate) struct ProgressAnswer {
@@ -476,6 +497,7 @@ pub(crate) struct Index {
     bulk: String,
     counts: String,
     activity: String,
+    whoami: String,
     watch: String,
     import: String,
     export: String,
@@ -771,9 +793,6 @@ pub(crate) struct ChangeParams {
     durability: Option<Durability>,
     /// The token of the lease under which the job is held.
     token: Option<u64>,
-    /// Why it is asked for; in the body or here.
-    #[param(min_length = 1)]
-    reason: Option<String>,
 }
 
 /// Of a change that the holder of a job makes.
@@ -786,7 +805,12 @@ pub(crate) struct HeldParams {
     /// The token of the lease under which the job is held.
     #[param(example = 1)]
     token: u64,
-    /// Why it is asked for; in the body or here.
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Reason {
+    /// Why it is asked for.
     #[param(min_length = 1)]
     reason: Option<String>,
 }
@@ -821,7 +845,7 @@ pub(crate) struct CreationParams {
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
     /// The job's `ETag`, or several: it is changed only if it still stands there. `*` is any.
-    #[param(rename = "If-Match", example = "*", pattern = r#"^(\*|"[0-9]+-[0-9]+(\.[0-9]+)?")$"#)]
+    #[param(rename = "If-Match", example = "*")]
     if_match: Option<String>,
 }
 
@@ -870,6 +894,12 @@ pub(crate) struct ActivityParams {
     /// In how many stretches; 60 unless given, and no more than seconds.
     #[param(minimum = 1, maximum = 240)]
     buckets: Option<u64>,
+    /// What to search for, in the fields that `query_fields` names.
+    #[param(example = "vol1", min_length = 1)]
+    query: Option<String>,
+    /// Where to search: names of text fields.
+    #[param(example = "description,message", min_length = 1)]
+    query_fields: Option<String>,
 }
 
 #[derive(IntoParams)]
@@ -940,6 +970,12 @@ pub(crate) struct WatchParams {
     fields: Option<String>,
     /// Whether names that are no field are left out, and not refused.
     ignore_unknown_fields: Option<bool>,
+    /// What to search for, in the fields that `query_fields` names.
+    #[param(example = "vol1", min_length = 1)]
+    query: Option<String>,
+    /// Where to search: names of text fields.
+    #[param(example = "description,message", min_length = 1)]
+    query_fields: Option<String>,
 }
 
 #[derive(IntoParams)]

@@ -9,6 +9,8 @@ import { timeline } from "./timeline.js";
 
 /** How often a job that is open and not ended is asked for; changes in the list come sooner. */
 const AGAIN = 2000;
+/** However often it changes, it is not asked for more often than this. */
+const SOON = 300;
 
 export class Detail {
   #api;
@@ -21,6 +23,7 @@ export class Detail {
   #job = null;
   #drawn = "";
   #hasLog = true;
+  #soon = 0;
 
   /**
    * `mayControl()` tells whether to offer changes, `onChanged(job)` hears of those made here, and
@@ -46,9 +49,13 @@ export class Detail {
     if (this.#view.job) this.#turn(null, { takesFocus: false });
   }
 
-  /** Asks again, if this is the job that is open. */
+  /** Asks again soon, if this is the job that is open. */
   touch(uuid) {
-    if (uuid === this.#view.job) this.refresh();
+    if (uuid !== this.#view.job) return;
+    this.#soon ||= setTimeout(() => {
+      this.#soon = 0;
+      this.refresh();
+    }, SOON);
   }
 
   async refresh() {
@@ -201,7 +208,8 @@ export class Detail {
       ["Started", time(job.start_time)],
       ["Ended", time(job.end_time)],
       ["Deadline", time(job.deadline)],
-      ["Kept", job.retention !== undefined && `${span(job.retention * 1000)} after its end`],
+      ["Kept", job.held ? "until it is let go" : job.retention !== undefined && `${span(job.retention * 1000)} after its end`],
+      ["Kept by", job.held && keptBy(job.held)],
       ["Code", job.code ? String(job.code) : null],
       ["Revision", job.revision && el("code", {}, job.revision)],
     ];
@@ -230,6 +238,11 @@ export class Detail {
     if (link.dataset.job) this.#view.change({ job: link.dataset.job });
     else this.#view.change({ filter: link.dataset.filter, job: null });
   }
+}
+
+function keptBy({ by, time, reason }) {
+  const why = reason ? [": “", say(reason, 500), "”"] : [];
+  return el("span", {}, by ? say(by, 200) : "somebody", ` since ${full(time)}`, ...why);
 }
 
 function progress(job, estimate) {

@@ -28,7 +28,7 @@ export function family({ parent, counts, total, children }, job, view) {
   }
   if (total > 0) {
     const states = Object.entries(counts).map(([state, count]) =>
-      el("span", { class: "family-count", "data-tone": state }, icon(state), `${number(count)} ${state}`));
+      el("span", { class: "family-count", "data-tone": state }, icon(state), `${number(count)} ${standing({ state }).word}`));
     section.append(
       el("h3", {}, `Children (${number(total)})`),
       el("p", { class: "family-counts" }, ...states),

@@ -27,6 +27,9 @@ export class Listing {
   #more = null;
   #version = 0;
   #revision = "0-0";
+  /** What was told of jobs while pages are on their way, which may be older than that. */
+  #told = new Map();
+  #asking = 0;
 
   constructor(api) {
     this.#api = api;
@@ -101,23 +104,12 @@ export class Listing {
     return this.#jobs.get(uuid);
   }
 
-  /** The row in which it stands, or -1. */
-  rowOf(uuid) {
-    for (const page of this.#pages) {
-      const at = page.jobs?.findIndex((job) => job.uuid === uuid) ?? -1;
-      if (at >= 0) return page.start + at;
-    }
-    return -1;
-  }
-
   /** Puts what is new of a job into its row; it stays where it is. False if it is in none. */
   update(job) {
+    if (this.#asking > 0) this.#told.set(job.uuid, { job });
     const kept = this.#jobs.get(job.uuid);
-    if (!kept) return false;
-    if (!isLater(job.revision, kept.revision)) return true;
-    for (const name of Object.keys(kept)) if (!(name in job)) delete kept[name];
-    Object.assign(kept, job);
-    return true;
+    if (kept) renew(kept, job);
+    return Boolean(kept);
   }
 
   /** Whether this list was read before that revision, and so cannot show what it changed. */
@@ -127,6 +119,7 @@ export class Listing {
 
   /** Marks a job that does not belong here any more; its row stays until the list is read anew. */
   leave(uuid, how) {
+    if (this.#asking > 0) this.#told.set(uuid, { ...this.#told.get(uuid), how });
     const kept = this.#jobs.get(uuid);
     if (kept) kept.left = how;
     return Boolean(kept);
@@ -160,7 +153,7 @@ export class Listing {
       if (version !== this.#version) return;
       // Fewer may be left by now; the pages behind it still begin where they did.
       page.jobs = body.records.slice(0, page.size);
-      for (const job of page.jobs) this.#jobs.set(job.uuid, job);
+      this.#take(page.jobs);
       whenLoaded();
     } catch {
       // Scrolling on asks again; that the server is away is told elsewhere.
@@ -169,10 +162,29 @@ export class Listing {
     }
   }
 
-  #ask(params, order, token, signal) {
+  async #ask(params, order, token, signal) {
     const asked = [...params, ["order_by", order], ["max_records", PAGE], ["fields", FIELDS]];
     if (token) asked.push(["start.token", token]);
-    return this.#api.get("/v1/jobs", asked, { signal });
+    this.#asking++;
+    try {
+      return await this.#api.get("/v1/jobs", asked, { signal });
+    } finally {
+      // Once whoever asked has taken what came.
+      setTimeout(() => {
+        if (--this.#asking === 0) this.#told.clear();
+      });
+    }
+  }
+
+  /** Keeps these jobs, as they are by what has been told since they were read. */
+  #take(jobs) {
+    for (const job of jobs) {
+      this.#jobs.set(job.uuid, job);
+      const told = this.#told.get(job.uuid);
+      if (told?.job) renew(job, told.job);
+      // A list that is newer than that knows better.
+      if (told?.how && !isLater(job.revision, told.job?.revision ?? job.revision)) job.left = told.how;
+    }
   }
 
   #add(token, body) {
@@ -180,7 +192,7 @@ export class Listing {
     const next = body.next ? new URL(body.next, location).searchParams.get("start.token") : null;
     const jobs = body.records;
     this.#pages.push({ token, next, start: this.length, size: jobs.length, jobs, isLoading: false });
-    for (const job of jobs) this.#jobs.set(job.uuid, job);
+    this.#take(jobs);
   }
 
   #pageOf(row) {
@@ -198,6 +210,13 @@ export class Listing {
     }
     return low;
   }
+}
+
+/** Makes a job what it was later; what it was before changes nothing. */
+function renew(kept, job) {
+  if (!isLater(job.revision, kept.revision)) return;
+  for (const name of Object.keys(kept)) if (!(name in job)) delete kept[name];
+  Object.assign(kept, job);
 }
 
 /** Whether the first revision comes after the second: by epoch, then by number. */

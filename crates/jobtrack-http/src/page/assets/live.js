@@ -16,7 +16,8 @@ export class Live {
 
   /**
    * `handlers.event(name, data)` hears of each change, `handlers.gap()` that changes are missing,
-   * `handlers.state(state, milliseconds)` is told "live", "waiting" (until the next try) or "off".
+   * `handlers.state(state)` is told "live", "waiting" (for the server) or "crowded" (there is no room
+   * for another who watches).
    */
   constructor(api, handlers) {
     this.#api = api;
@@ -41,6 +42,7 @@ export class Live {
     let wait = FIRST_WAIT;
     while (!signal.aborted) {
       let pause = wait;
+      let state = "waiting";
       try {
         for await (const event of this.#events(params, position, signal)) {
           if (signal.aborted) return;
@@ -58,13 +60,15 @@ export class Live {
           this.#handlers.gap();
           return;
         }
-        if (!(error instanceof Unreachable) && error.status === undefined) console.warn(error);
+        // Any other 503 is of a server that is busy, or not open yet, and is waited for like none.
+        if (error.kind === "too_many_watchers") state = "crowded";
+        else if (!(error instanceof Unreachable) && error.status === undefined) console.warn(error);
       }
       if (signal.aborted) return;
       pause = Math.max(FIRST_WAIT, pause);
       // Many pages that lost the same server do not all come back at once.
       const jittered = pause * (0.75 + Math.random() / 2);
-      this.#handlers.state("waiting", jittered);
+      this.#handlers.state(state);
       await delay(jittered, signal);
       wait = Math.min(pause * 2, LONGEST_WAIT);
     }

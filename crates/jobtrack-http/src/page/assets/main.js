@@ -1,24 +1,22 @@
 // The page: what is shown is what the address says, and stays as true as the server is.
 
 import { Api, Unreachable } from "./api.js";
-import { Counters } from "./counters.js";
 import { Detail } from "./detail.js";
 import { FilterBox } from "./filterbox.js";
 import { Listing } from "./listing.js";
 import { Live } from "./live.js";
-import { Plot } from "./plot.js";
+import { Numbers } from "./numbers.js";
 import { Table } from "./table.js";
 import { View, firstKey } from "./view.js";
 import { parse } from "./filter.js";
 import { hearKeys } from "./keys.js";
-import { counted, number } from "./text.js";
+import { counted } from "./text.js";
 import { ask, forget, remembered } from "./signin.js";
 
 /** The list is read anew at most this often, and never more than a fifth of the time. */
 const REFRESH = 1000;
-/** Counts and plot, in milliseconds; each at most a twentieth of the time. */
-const COUNTS = 1000;
-const PLOT = 5000;
+/** And at most this often where the server has no room for another who watches. */
+const BLIND = 5000;
 /** A tab that nobody sees gives its connection back after this long. */
 const UNSEEN = 20_000;
 /** Fields that stay as they were made: in an order by them no job moves. */
@@ -27,16 +25,14 @@ const FIXED = new Set(["uuid", "description", "create_time", "kind", "node", "sc
 const status = document.getElementById("status");
 const waitingButton = document.getElementById("waiting");
 const announcer = document.getElementById("announcer");
-const matching = document.getElementById("matching");
 
 const view = new View();
 const api = new Api(ask);
 api.identify(remembered());
 const listing = new Listing(api);
-const counters = new Counters(view);
 const filterBox = new FilterBox(view);
 const table = new Table(view, listing, refreshSoon);
-const plot = new Plot(() => poll(activity));
+const numbers = new Numbers(api, view, listing, table);
 const live = new Live(api, { event: changed, gap: load, state: showState });
 const detail = new Detail(api, view, {
   mayControl: () => role !== "read",
@@ -49,11 +45,17 @@ const detail = new Detail(api, view, {
 
 let role = "read";
 let loading = new AbortController();
-/** Jobs whose place in the list has changed since it was read. */
-const waiting = new Set();
+/** Jobs whose place in the list has changed since it was read, and the revision of that. */
+const waiting = new Map();
+/** Whether there is no watch that would tell what has changed. */
+let isBlind = false;
+let isLoading = false;
 let refreshTimer = 0;
 let refreshedAt = 0;
 let refreshTook = 0;
+let redrawTimer = 0;
+let announcedAt = 0;
+let unseenTimer = 0;
 let isUnseen = false;
 
 hearKeys({ view, table, filterBox, showWaiting: () => showWaiting() });
@@ -79,41 +81,47 @@ async function load() {
   const { signal } = loading;
   const parsed = parse(view.filter);
   if (parsed.problem) {
-    filterBox.fault(parsed.problem);
-    poll(counts);
+    isLoading = false;
+    refused(parsed.problem);
     return;
   }
   table.busy(true);
+  // What it reads is newer than what a refresh on its way would bring.
+  clearTimeout(refreshTimer);
+  refreshTimer = 0;
+  isLoading = true;
   for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 10_000)) {
     try {
       const revision = await listing.open(parsed.params, view.order);
       if (signal.aborted) return;
       filterBox.fault(null);
       table.toTop();
+      waiting.clear();
       settle();
       live.start(listing.watchParams, revision);
-      count();
-      poll(counts);
-      poll(activity);
+      numbers.askAll();
       break;
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Unreachable) && error.status !== 503) {
+      if (error.status !== undefined && error.status !== 503) {
         refused(error);
         break;
       }
-      showState("waiting", wait);
+      if (error.status === undefined && !(error instanceof Unreachable)) throw error;
+      showState("waiting");
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
+  if (signal.aborted) return;
+  isLoading = false;
   table.busy(false);
 }
 
 function refused(error) {
-  if (error.status === undefined) throw error;
   if (error.field === "order_by") view.change({ order: undefined }, { isStep: false });
   else filterBox.fault(error);
-  poll(counts);
+  table.plan();
+  numbers.askAll();
 }
 
 /** Who the visitor is to the server; one that does not tell lets everybody do everything. */
@@ -139,10 +147,16 @@ async function identify() {
 /** One change, as the watch tells it. What is in a row is written there; what would move waits. */
 function changed(name, data) {
   const job = JSON.parse(data);
-  const isShown = name === "gone" ? listing.leave(job.uuid, job.how) : moved(job, name);
+  const isShown = name === "gone" ? left(job) : moved(job, name);
   if (isShown) redraw();
   detail.touch(job.uuid);
-  poll(counts);
+  numbers.askCounts();
+}
+
+function left({ uuid, how, revision }) {
+  const isShown = listing.leave(uuid, how);
+  if (isShown && listing.isBefore(revision)) hold(uuid, revision);
+  return isShown;
 }
 
 function moved(job, name) {
@@ -153,7 +167,9 @@ function moved(job, name) {
   if (name === "out") listing.leave(job.uuid, "out");
   const isNew = name === "in" && !isShown;
   const isElsewhere = !FIXED.has(field) && name === "changed" && (!kept || before !== valueOf(job, field));
-  if ((isNew || isElsewhere || (name === "out" && isShown)) && listing.isBefore(job.revision)) hold(job.uuid);
+  if ((isNew || isElsewhere || (name === "out" && isShown)) && listing.isBefore(job.revision)) {
+    hold(job.uuid, job.revision);
+  }
   return isShown;
 }
 
@@ -161,13 +177,11 @@ function valueOf(job, field) {
   return field.split(".").reduce((value, name) => value?.[name], job);
 }
 
-function hold(uuid) {
+function hold(uuid, revision) {
   // Their number is told exactly up to here; it must not grow with the changes.
-  if (waiting.size < 10_000) waiting.add(uuid);
+  if (waiting.size < 10_000 || waiting.has(uuid)) waiting.set(uuid, revision);
   refreshSoon();
 }
-
-let redrawTimer = 0;
 
 /** Several times a second, however much changes. */
 function redraw() {
@@ -179,8 +193,8 @@ function redraw() {
 
 /** Reads the list anew as soon as that is due, unless somebody holds it. */
 function refreshSoon() {
-  if (waiting.size === 0) return;
-  const pause = Math.max(REFRESH, refreshTook * 5);
+  if ((waiting.size === 0 && !isBlind) || isLoading) return;
+  const pause = isBlind ? BLIND : Math.max(REFRESH, refreshTook * 5);
   refreshTimer ||= setTimeout(refresh, Math.max(0, refreshedAt + pause - performance.now()));
 }
 
@@ -199,7 +213,7 @@ async function refresh() {
   try {
     await listing.open(listing.params, view.order);
     settle();
-    count();
+    numbers.askMatching();
   } catch {
     // The view changed meanwhile, or the server is away, and either is dealt with elsewhere.
   }
@@ -207,10 +221,11 @@ async function refresh() {
   refreshTook = refreshedAt - began;
 }
 
-/** The list is as the server has it. */
+/** The list is as the server had it; what came on the way still waits. */
 function settle() {
-  waiting.clear();
+  for (const [uuid, revision] of waiting) if (!listing.isBefore(revision)) waiting.delete(uuid);
   showCount();
+  refreshSoon();
   table.draw();
   if (!performance.getEntriesByName("first-rows").length) performance.mark("first-rows");
 }
@@ -223,8 +238,6 @@ function showWaiting() {
   table.toTop();
   load();
 }
-
-let announcedAt = 0;
 
 function showCount() {
   const most = waiting.size >= 10_000 ? "+" : "";
@@ -239,90 +252,26 @@ function showCount() {
   }
 }
 
-let countAbort = new AbortController();
-let countedAt = -Infinity;
-let countTook = 0;
+const STATES = {
+  live: ["Live", "Changes are shown as they happen"],
+  waiting: ["Reconnecting…", "The server does not answer"],
+  crowded: ["Every 5 s", "More watch than the server has room for; the list is read anew now and then"],
+};
 
-/** How many match: kept for all jobs, counted for a filter, which may take its time. */
-async function count() {
-  const { params } = listing;
-  const isSame = countAbort.params === params;
-  if (isSame && performance.now() - countedAt < Math.max(3000, countTook * 20)) return;
-  countAbort.abort();
-  const abort = new AbortController();
-  abort.params = params;
-  countAbort = abort;
-  countedAt = performance.now();
-  if (params.length === 0) {
-    showMatching(counters.total);
-    return;
-  }
-  if (!isSame) showMatching(null);
-  try {
-    const body = await api.get("/v1/jobs", [...params, ["return_records", "false"]], { signal: abort.signal });
-    countTook = performance.now() - countedAt;
-    showMatching(body.num_records);
-  } catch {
-    // Without the number the list is no worse.
-  }
-}
-
-function showMatching(total) {
-  const isFiltered = listing.params.length > 0;
-  matching.textContent = total === null ? "" : isFiltered ? `${number(total)} match` : number(total);
-  table.matching(total);
-}
-
-const counts = { path: "/v1/counts", pause: COUNTS, params: () => [], show: (body) => {
-  counters.show(body);
-  if (listing.params.length === 0) showMatching(body.total);
-} };
-const activity = { path: "/v1/activity", pause: PLOT, params: () => [...listing.params, ...plot.params], show: (body) => plot.show(body) };
-// Times go by without changes, too.
-setInterval(() => poll(counts), 3000);
-setInterval(() => poll(activity), PLOT);
-
-/** Asks for this unless it was asked just now, and then again if it was wanted meanwhile. */
-async function poll(what) {
-  if (document.hidden) return;
-  const asked = JSON.stringify(what.params());
-  const isOther = asked !== what.asked;
-  if (what.isAsking || (!isOther && performance.now() < (what.notBefore ?? 0))) {
-    what.timer ||= setTimeout(() => {
-      what.timer = 0;
-      poll(what);
-    }, what.pause);
-    return;
-  }
-  what.isAsking = true;
-  what.asked = asked;
-  const began = performance.now();
-  try {
-    what.show(await api.get(what.path, JSON.parse(asked)));
-  } catch (error) {
-    if (error.kind === "deadline_exceeded") what.show(null);
-  } finally {
-    what.isAsking = false;
-    const took = performance.now() - began;
-    what.notBefore = performance.now() + Math.max(what.pause - 100, took * 20);
-  }
-}
-
-function showState(state, milliseconds) {
+function showState(state) {
   const before = status.dataset.state;
   status.dataset.state = state;
-  const text = state === "live" ? "Live" : "Reconnecting…";
+  const [text, title] = STATES[state];
   if (status.textContent !== text) status.textContent = text;
-  status.title = state === "live" ? "Changes are shown as they happen" : `The server does not answer; next try in ${Math.ceil(milliseconds / 1000)} s`;
+  status.title = title;
+  isBlind = state === "crowded";
+  refreshSoon();
   if (state === "live" && before === "waiting") {
     // It may be another server by now, or the same with other users.
     identify();
-    poll(counts);
-    poll(activity);
+    numbers.askAll();
   }
 }
-
-let unseenTimer = 0;
 
 /** A tab that is not seen costs nothing; when it is seen again it is as fresh as a new one. */
 function seen() {

@@ -192,7 +192,7 @@ export class Table {
     } else if (isFull) {
       this.#foot.textContent = `${number(length)} jobs down. Narrow the filter to see others.`;
     } else {
-      this.#foot.textContent = length > 0 ? "Loading more…" : "";
+      this.#foot.textContent = length > 0 ? "Loading more…" : "Nothing is listed yet.";
     }
   }
 

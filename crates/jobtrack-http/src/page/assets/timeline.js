@@ -6,7 +6,7 @@ import { ago, clock, full, now, span } from "./times.js";
 
 /** The way of a job as a list. `log` is `/v1/jobs/{uuid}/log`, or null. */
 export function timeline(job, log) {
-  const entries = log?.entries?.length ? log.entries.map(ofEntry) : ofTimes(job);
+  const entries = log?.entries?.length ? ofLog(job, log.entries) : ofTimes(job);
   if (job.deadline && !hasEnded(job)) entries.push({ time: job.deadline, what: "must have ended", tone: "future" });
   if (job.expire_time) entries.push({ time: job.expire_time, what: "expires", tone: "future" });
   const list = el("ol", { class: "timeline" });
@@ -51,6 +51,16 @@ function ofTimes(job) {
     entries.push({ time: job.update_time, what: "paused since, at the latest", tone: "paused" });
   }
   return entries;
+}
+
+/** The log; what a job that was imported had behind it, its times alone tell. */
+function ofLog(job, entries) {
+  const logged = entries.map(ofEntry);
+  if (entries[0].kind !== "imported") return logged;
+  // The import itself names the state in which the job came.
+  const isTold = ({ to }) => to === undefined || entries.slice(1).some((entry) => entry.to === to);
+  const untold = ofTimes(job).filter((entry) => !isTold(entry));
+  return [...untold, ...logged].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }
 
 function ofEntry({ time, kind, to, from, actor, reason, message, severity }) {

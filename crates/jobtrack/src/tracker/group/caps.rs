@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Group, Place, Version};
+use super::{FULL, Group, Place, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::field::Field;
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, Tenant};
 use crate::limits::COMMIT_COMMANDS;
 use crate::query::{Budget, Direction, Expr, Order, PageToken, Query, Run};
 use crate::store::encode_job;
@@ -121,7 +121,7 @@ impl<'a> Group<'a> {
     }
 
     /// Makes room for a new job, or refuses it.
-    pub(super) fn make_room(&mut self, new: &Job) -> Result<()> {
+    pub(super) fn make_room(&mut self, tenant: Option<&Tenant>, new: &Job) -> Result<()> {
         let limits = &self.options.limits;
         let (most_jobs, most_bytes) = (limits.jobs, limits.bytes);
         let needs = self.record_bytes(new);
@@ -134,6 +134,10 @@ impl<'a> Group<'a> {
             }
             if !is_hopeless && (self.sweep_one() || self.evict_one()) {
                 continue;
+            }
+            if tenant.is_some() {
+                // How many there are is known to those who see them all.
+                return Err(Error::new(ErrorKind::LimitExceeded, FULL));
             }
             let (field, there) = if has_too_many {
                 let message = format!("{} jobs are there, at most {most_jobs} may be", self.jobs());

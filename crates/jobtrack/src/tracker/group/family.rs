@@ -1,8 +1,8 @@
 //! Parents and children, as they stand within a commit.
 
-use super::Group;
+use super::{Group, not_found};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Job, JobId, State};
+use crate::job::{Job, JobId, State, Tenant};
 use crate::lifecycle::{self, Children};
 use crate::limits::{FAMILY_CHILDREN, FAMILY_DEPTH};
 
@@ -10,10 +10,14 @@ impl Group<'_> {
     /// Checks that a new job can have this parent.
     pub(super) fn check_family(
         &self,
+        tenant: Option<&Tenant>,
         parent: Option<JobId>,
         check: impl FnOnce(&Job) -> Result<()>,
     ) -> Result<()> {
         let Some(parent) = parent else { return Ok(()) };
+        if self.is_anothers(tenant, parent) {
+            return Err(not_found(parent).with_field("parent"));
+        }
         let (job, ..) = self.find(parent).map_err(|error| error.with_field("parent"))?;
         check(&job)?;
         let too_many = |message: String| {
