@@ -158,7 +158,7 @@ impl Subject {
             Ok(content) if content == whole => Verdict::Harmless,
             Ok(content) => {
                 let is_last = content.commit + 1 == whole.commit;
-                let may_be_torn = is_last || matches!(damage.what, What::Cut);
+                let may_be_torn = is_last || self.image.loses_end(damage);
                 assert!(
                     self.stop == Stop::Killed && may_be_torn && content.is_prefix_of(whole),
                     "{damage}: commit {} of {} was read as if nothing were amiss",
@@ -383,6 +383,17 @@ impl Image {
             number -= sectors;
         }
         None
+    }
+
+    /// Whether it takes all that a file has from some place on: by its end, or because the last sector
+    /// with anything in it is lost. Several commits may stand there, and nothing after them tells.
+    fn loses_end(&self, damage: &Damage<'_>) -> bool {
+        let used = self.files.get(damage.path).map_or(0, |(_, bytes)| bytes.len());
+        match damage.what {
+            What::Cut => true,
+            What::Lose => damage.at + SECTOR >= used,
+            What::Flip(_) => false,
+        }
     }
 
     fn damages(&self, places: usize) -> Vec<Damage<'_>> {

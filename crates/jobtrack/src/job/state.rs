@@ -162,7 +162,7 @@ words! {
 
 words! {
     /// How a live job was told for how long it is to stay after its end. Where it was not, the
-    /// engine's [rules](crate::RetentionRules) decide at its end.
+    /// engine's [rules](crate::RetentionRule) decide at its end.
     Told, "word for a retention" {
         /// By its creator: so long, whatever the rules say.
         Exactly = "exactly",

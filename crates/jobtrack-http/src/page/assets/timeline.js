@@ -36,8 +36,8 @@ function item({ time, what, tone, by, reason, message }, before) {
 }
 
 function ofTimes(job) {
-  const entries = [{ time: job.create_time, what: "created", tone: "queued" }];
-  if (job.start_time) entries.push({ time: job.start_time, what: "started", tone: "running" });
+  const entries = [{ time: job.create_time, what: "created", tone: "queued", to: "created" }];
+  if (job.start_time) entries.push({ time: job.start_time, what: "started", tone: "running", to: "running" });
   if (job.requested) {
     const { action, time, by, reason } = job.requested;
     entries.push({ time, what: `asked to ${action}`, tone: "paused", by, reason });
@@ -46,7 +46,7 @@ function ofTimes(job) {
     const { word, tone } = standing(job);
     // Why it failed stands above.
     const message = job.state === "success" ? job.message : null;
-    entries.push({ time: job.end_time, what: word, tone, message });
+    entries.push({ time: job.end_time, what: word, tone, message, to: job.state });
   } else if (job.state === "paused") {
     entries.push({ time: job.update_time, what: "paused since, at the latest", tone: "paused" });
   }
