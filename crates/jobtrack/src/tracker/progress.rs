@@ -65,7 +65,7 @@ impl Estimate {
     /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
     /// let job = tracker.create(NewJob::default())?.uuid;
     /// let begun = tracker.start(job)?.update_time;
-    /// let progress = Progress { done: 1, total: Some(4), unit: "files".to_owned() };
+    /// let progress = Progress { done: 1, total: Some(4), unit: "files".into() };
     /// let found = tracker.progress(job, progress, None)?;
     /// let estimate = Estimate::of(&found.job, begun.saturating_add(Duration::from_secs(10)));
     /// assert_eq!(estimate.map(|it| it.remaining), Some(Duration::from_secs(30)));
