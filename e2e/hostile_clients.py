@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 
 from netapp_client import Server
 
@@ -54,10 +55,12 @@ def main() -> int:
 def fill(server, jobs: int):
     """Jobs whose texts are long enough that an answer does not fit into the sockets' buffers."""
     lines = (
-        json.dumps({"description": f"Volume move {n} " + "x" * 200, "kind": f"kind{n % 7}"})
+        json.dumps({"uuid": str(uuid.UUID(int=n + (4 << 76) + (8 << 60))), "kind": f"kind{n % 7}",
+                    "description": f"Volume move {n} " + "x" * 200})
         for n in range(jobs)
     )
-    server.call("POST", "/v1/import", "\n".join(lines).encode())
+    answer = server.call("POST", "/v1/import", "\n".join(lines).encode())
+    assert answer["imported"] == jobs, answer
 
 
 class GoodClient(threading.Thread):
@@ -310,13 +313,12 @@ def overload(server, seconds: float):
     retries[0] = 0
     asyncio.run(clients(1_280))
     after = memory(server)
-    # A machine that is fast enough serves them all; what it cannot serve it refuses like this.
-    assert set(statuses) <= {200, 503} and statuses.get(200), statuses
-    assert retries[0] == statuses.get(503, 0), "a refusal does not say when to come again"
+    assert set(statuses) == {200, 503}, statuses
+    assert retries[0] == statuses[503], "a refusal does not say when to come again"
     assert after < before * 1.2 + 16, (before, after)
     print(
         f"ok            overload: 128 clients get {served:.0f} answers/s; 1,280 get "
-        f"{statuses[200] / seconds:.0f}, and {statuses.get(503, 0) / seconds:.0f} refusals; "
+        f"{statuses[200] / seconds:.0f}, and {statuses[503] / seconds:.0f} refusals; "
         f"memory {before:.0f} MiB before and {after:.0f} MiB after",
         flush=True,
     )
