@@ -99,7 +99,7 @@ export class Server {
     let imported = 0;
     const work = async () => {
       for (const lines of batches) {
-        const told = await this.post("/v1/import", lines, { retain: "30d" });
+        const told = await this.post("/v1/import", lines, { retain: "365d" });
         if (told.bad_count > 0) throw new Error(`import: ${JSON.stringify(told).slice(0, 2000)}`);
         imported += told.imported;
       }
