@@ -44,6 +44,10 @@ pub(crate) fn mode(text: &str) -> Result<u32, String> {
     mode.ok_or_else(|| "write the permissions in octal, such as 660".to_owned())
 }
 
+/// Clients that wait to be accepted, which the system bounds once more: with the 128 that the standard
+/// library asks for, a burst of clients costs the next one the second until it tries again.
+const BACKLOG: i32 = 4_096;
+
 /// A socket that listens.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -71,6 +75,7 @@ impl Socket {
     /// Listens at these addresses: the first that can be had.
     pub(crate) fn tcp(addresses: &[SocketAddr]) -> io::Result<Socket> {
         let listener = TcpListener::bind(addresses)?;
+        rustix::net::listen(&listener, BACKLOG)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(Socket::Tcp(listener, address))
