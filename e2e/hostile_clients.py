@@ -3,7 +3,7 @@
 
 While each of them does its worst, a client that means well asks ten times a second, on a new
 connection each time, and must always be answered. Then a thousand clients watch at once, and a
-server is asked for ten times what it can do. Prints a line for each, with the longest that the
+server is asked for far more than it can do. Prints a line for each, with the longest that the
 good client waited.
 
     python e2e/hostile_clients.py --binary target/debug/jobtrack [--seconds 3]
@@ -28,8 +28,10 @@ from netapp_client import Server
 GET = b"GET /v1/counts HTTP/1.1\r\nhost: localhost\r\n\r\n"
 # Printed is what was measured; asserted is only that nobody was shut out. A machine that does
 # other things may take longer than the second that is promised.
-SHUT_OUT = 29.0
+SHUT_OUT = 10.0
 WATCHERS = 1_000
+# Clients that keep the server busy without being refused.
+FILLING = 16
 
 
 def main() -> int:
@@ -42,7 +44,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory(prefix="jobtrack-e2e-") as folder:
         with Server(arguments.binary, f"redb:{folder}/data") as server:
-            fill(server, 2_000)
+            fill(server, 20_000)
             for attack in ATTACKS:
                 beside_a_good_client(server, attack, arguments.seconds)
             slowhttptest(server, arguments.seconds)
@@ -281,7 +283,7 @@ def hold_watchers(server):
 
 
 def overload(server, seconds: float):
-    """Ten times as many clients as fill the server: each is answered or refused in time, and memory
+    """Far more clients than fill the server: each is answered or refused in time, and memory
     stays flat."""
     # More records than are kept rendered, so that each answer is work.
     busy = b"GET /v1/jobs?max_records=1001 HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -303,8 +305,8 @@ def overload(server, seconds: float):
         until = time.monotonic() + seconds
         await asyncio.gather(*(client(until) for _ in range(many)))
 
-    # As many as are served at a time fill the server; then ten times as many.
-    asyncio.run(clients(128))
+    # A few fill the server; then there are far more than it can serve.
+    asyncio.run(clients(FILLING))
     assert set(statuses) == {200}, statuses
     served = statuses.pop(200) / seconds
     asyncio.run(clients(1_280))
@@ -317,7 +319,7 @@ def overload(server, seconds: float):
     assert retries[0] == statuses[503], "a refusal does not say when to come again"
     assert after < before * 1.2 + 16, (before, after)
     print(
-        f"ok            overload: 128 clients get {served:.0f} answers/s; 1,280 get "
+        f"ok            overload: {FILLING} clients get {served:.0f} answers/s; 1,280 get "
         f"{statuses[200] / seconds:.0f}, and {statuses[503] / seconds:.0f} refusals; "
         f"memory {before:.0f} MiB before and {after:.0f} MiB after",
         flush=True,

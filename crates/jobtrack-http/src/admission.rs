@@ -10,14 +10,17 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, header};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use crate::Options;
+use crate::answers::Answers;
 use crate::body;
 use crate::errors::{Fault, HttpKind};
+use crate::fair::{Client, Fair, FairPlace};
 use crate::server::{Turn, make_room};
 
 /// Bulks that may be under way at a time.
@@ -35,6 +38,11 @@ const WAITED: &str = "/wait";
 pub(crate) struct Admission {
     requests: Semaphore,
     most_requests: usize,
+    readers: Arc<Fair>,
+    /// Of these, who reads or waits to holds one.
+    may_read: Arc<Semaphore>,
+    most_readers: usize,
+    answers: Arc<Answers>,
     transfers: Arc<Transfers>,
     patience: Duration,
     bulks: Arc<Semaphore>,
@@ -50,6 +58,13 @@ struct Transfers {
     most: usize,
     /// The connections over which they go, as far as they are known.
     turns: Mutex<Vec<Arc<Turn>>>,
+}
+
+/// A place for what may read or answer much, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    _place: FairPlace,
+    _one_of_half: OwnedSemaphorePermit,
 }
 
 /// One of these places, until it is dropped.
@@ -89,6 +104,11 @@ impl Admission {
             [options.in_flight, options.transfers, options.bodies_bytes]
                 .map(|most| most.clamp(1, Semaphore::MAX_PERMITS));
         Admission {
+            readers: Fair::new(options.readers),
+            // The other half of the places is for those who ask for little.
+            may_read: Arc::new(Semaphore::new(most_requests.div_ceil(2))),
+            most_readers: options.readers.max(1),
+            answers: Answers::new(options.answers_bytes),
             requests: Semaphore::new(most_requests),
             most_requests,
             transfers: Arc::new(Transfers {
@@ -127,6 +147,40 @@ impl Admission {
                 Err(self.too_many(&format!("{} requests are in progress", self.most_requests)))
             }
         }
+    }
+
+    /// A place for what may read or answer much, once it is this client's turn and there is room for
+    /// the answer.
+    pub(crate) async fn reader(&self, client: &Client) -> Result<Reader, Fault> {
+        let place = timeout(self.patience, async {
+            loop {
+                self.answers.room().await;
+                let place = self.readers.place(client).await;
+                // Those before it may have filled the room meanwhile.
+                if self.answers.has_room() {
+                    return place;
+                }
+            }
+        });
+        let refusal = || {
+            let most = self.most_readers;
+            self.too_many(&format!(
+                "{most} queries that may read much are at work, or their answers wait to be read"
+            ))
+        };
+        let one_of_half = Arc::clone(&self.may_read).try_acquire_owned().map_err(|_| refusal())?;
+        let place = place.await.map_err(|_| refusal())?;
+        Ok(Reader { _place: place, _one_of_half: one_of_half })
+    }
+
+    /// The same for a part of what goes on anyway, so that it waits for as long as it takes.
+    pub(crate) async fn reader_in_turn(&self, client: &Client) -> FairPlace {
+        self.readers.place(client).await
+    }
+
+    /// An answer's bytes, counted until the client of this connection has read them.
+    pub(crate) fn count_answer(&self, bytes: Bytes, turn: Option<Arc<Turn>>) -> Bytes {
+        self.answers.count(bytes, turn)
     }
 
     /// A place for what goes on for as long as its client takes: an import, an export, a backup. Each

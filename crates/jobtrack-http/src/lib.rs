@@ -57,6 +57,7 @@
 //! ```
 
 mod admission;
+mod answers;
 mod auth;
 mod backup;
 mod base;
@@ -64,6 +65,7 @@ mod body;
 #[cfg(test)]
 mod docs_test;
 mod errors;
+mod fair;
 mod files;
 mod guard;
 mod health;
@@ -87,6 +89,7 @@ mod tags;
 mod tls;
 mod users;
 
+use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -95,6 +98,8 @@ use jobtrack::{Access, Tracker};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
+use crate::fair::Client;
+use crate::peer::Peer;
 use crate::rendered::Rendered;
 use crate::roles::Caller;
 pub use auth::with_users;
@@ -128,6 +133,12 @@ pub struct Options {
     pub in_flight: usize,
     /// How long one more waits for a place before it is told to come again: half a second.
     pub patience: Duration,
+    /// Queries at work at a time that may read or answer much: four for each processor. Clients take
+    /// turns at these places, and whoever asks for little needs none.
+    pub readers: usize,
+    /// How many bytes the answers may fill that wait for their clients to read them, before larger
+    /// ones wait: 128 MiB.
+    pub answers_bytes: usize,
     /// Imports, exports and backups at a time: 16.
     pub transfers: usize,
     /// How many bytes the bodies may fill that are on their way or being answered, those of imports
@@ -160,6 +171,8 @@ impl Default for Options {
             query_rows: 1_000_000_000,
             in_flight: 256,
             patience: Duration::from_millis(500),
+            readers: 4 * std::thread::available_parallelism().map_or(1, NonZero::get),
+            answers_bytes: 128 * 1024 * 1024,
             transfers: 16,
             bodies_bytes: 64 * 1024 * 1024,
             body_pause: Duration::from_secs(60),
@@ -185,11 +198,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// What the handler of a request by this caller gets.
-    pub(crate) fn app_for(&self, caller: Caller) -> Arc<App> {
+    /// What the handler of a request by this caller, and from this peer, gets.
+    pub(crate) fn app_for(&self, caller: Caller, peer: Option<&Peer>) -> Arc<App> {
+        let address = peer.and_then(|peer| peer.address);
+        let client = caller.user.clone().map_or(Client::Address(address), Client::User);
         Arc::new(App {
             tracker: self.tracker.access(caller.tenant.clone()),
             caller,
+            client,
             options: Arc::clone(&self.options),
             admission: Arc::clone(&self.admission),
             watchers: Arc::clone(&self.watchers),
@@ -204,6 +220,8 @@ impl Shared {
 pub(crate) struct App {
     pub(crate) tracker: Access,
     pub(crate) caller: Caller,
+    /// Who takes turns with others.
+    pub(crate) client: Client,
     pub(crate) options: Arc<Options>,
     /// Gives places to what goes on for longer than a request.
     pub(crate) admission: Arc<Admission>,

@@ -4,19 +4,22 @@ use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
+use http_body_util::{BodyExt, Collected};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::errors::{Face, Fault, HttpKind};
 use crate::guard;
+use crate::peer::Peer;
 use crate::roles::Caller;
+use crate::server::Turn;
 use crate::{App, Shared};
 
 /// What a handler gives: an answer, or a refusal for its face to render.
@@ -33,10 +36,11 @@ where
     any(move |request: Request| {
         // Without users there is nobody to be told apart.
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        let peer = request.extensions().get::<Peer>();
         // Whoever asked for a user may have done so around a router that nests this one, under paths
         // which the table of roles does not know.
         let answer = match caller.lacks(request.method(), request.uri().path()) {
-            None => Ok(handler(shared.app_for(caller), request)),
+            None => Ok(handler(shared.app_for(caller, peer), request)),
             Some(lack) => Err(Fault::new(HttpKind::Forbidden, lack)),
         };
         async move {
@@ -62,6 +66,21 @@ pub(crate) async fn blocking<T: Send + 'static>(
             Err(Fault::new(HttpKind::Internal, "a fault of the server; its log says more"))
         }
     }
+}
+
+/// The same for what may read or answer much: few of these are at work together, and clients take
+/// turns at it.
+pub(crate) async fn reading<T: Send + 'static>(
+    app: Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let place = app.admission.reader(&app.client).await?;
+    blocking(move || {
+        // Kept to the end, even if the client goes meanwhile.
+        let _place = place;
+        work(&app)
+    })
+    .await
 }
 
 /// An answer with a body that is ready made.
@@ -117,6 +136,7 @@ pub(crate) fn layers(routes: Router, shared: &Arc<Shared>) -> Router {
 async fn common(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let face = face_of(request.uri().path());
     let is_head = request.method() == Method::HEAD;
+    let turn = request.extensions().get::<Arc<Turn>>().cloned();
     let admitted = match check(&shared, &request) {
         Ok(()) => shared.admission.admit(request, &shared.options).await,
         Err(fault) => Err(fault),
@@ -126,14 +146,25 @@ async fn common(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         Err(fault) => fault.into_response(face),
     };
     complete(&mut response);
+    let length = response.body().size_hint().exact();
     if is_head {
-        let length = axum::body::HttpBody::size_hint(response.body()).exact();
         *response.body_mut() = Body::empty();
         if let Some(length) = length {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
+    } else if length.is_some() {
+        response = counted(response, &shared, turn).await;
     }
     response
+}
+
+/// The same answer, whose bytes are counted until its client has read them.
+async fn counted(response: Response, shared: &Shared, turn: Option<Arc<Turn>>) -> Response {
+    let (parts, body) = response.into_parts();
+    // Its length is known, so it is ready made: its bytes are there at once, in one piece.
+    let body = body.collect().await.map(Collected::to_bytes);
+    let counted = body.map(|bytes| Body::from(shared.admission.count_answer(bytes, turn)));
+    Response::from_parts(parts, counted.unwrap_or_default())
 }
 
 /// Adds the headers that every answer has.

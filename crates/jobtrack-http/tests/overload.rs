@@ -15,7 +15,7 @@ use axum::http::{Request, Response};
 use bytes::Bytes;
 use common::tracker;
 use jobtrack::store::{Batch, CommitError, Record, Space, Visit};
-use jobtrack::{Durability, MemoryStore, Store};
+use jobtrack::{Command, Durability, MemoryStore, NewJob, Store, Success};
 use jobtrack_http::{Options, router};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -184,4 +184,59 @@ async fn transfers_have_places_of_their_own() {
     drop(sender);
     assert_eq!(slow.await.unwrap().unwrap().status(), 200);
     assert_eq!(get(&router, "/v1/export").await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_may_read_much_leaves_places_to_the_rest() {
+    let store = Arc::new(Gated::default());
+    let (tracker, clock) = tracker(Arc::clone(&store));
+    let job = tracker.create(NewJob::described("Brief")).unwrap().uuid;
+    tracker.start(job).unwrap();
+    tracker.succeed(job, Success::default()).unwrap();
+    let patience = Duration::from_secs(60);
+    let options = Options { in_flight: 4, readers: 1, patience, ..Options::default() };
+    let router = router(Arc::clone(&tracker), options);
+
+    // A reader who is not to see what has expired waits for the store to have noted that.
+    clock.advance(tracker.options().retention * 2);
+    let (comes, go) = store.close();
+    let ask = || {
+        let router = router.clone();
+        tokio::spawn(async move { get(&router, "/v1/jobs").await })
+    };
+    let reads = ask();
+    tokio::task::spawn_blocking(move || comes.recv().unwrap()).await.unwrap();
+    let waits = ask();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!reads.is_finished() && !waits.is_finished());
+
+    // They fill half of the places.
+    let refused = get(&router, "/v1/jobs").await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(json(refused).await["kind"], "too_many_requests");
+    assert_eq!(get(&router, "/v1/whoami").await.status(), 200);
+
+    drop(go);
+    for answer in [reads, waits] {
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn large_answers_wait_until_those_before_them_are_read() {
+    let (tracker, _clock) = tracker(MemoryStore::new());
+    let new = |n| Command::create(NewJob::described(format!("Volume move {n}")));
+    assert!(tracker.run_all((0..200).map(new)).iter().all(Result::is_ok));
+    let patience = Duration::from_millis(50);
+    let router = router(tracker, Options { answers_bytes: 1, patience, ..Options::default() });
+    let unread = get(&router, "/v1/jobs").await;
+    assert_eq!(unread.status(), 200);
+    for large in ["/v1/jobs", "/api/cluster/jobs"] {
+        let refused = get(&router, large).await;
+        assert!([429, 503].contains(&refused.status().as_u16()), "{large}");
+        assert_eq!(refused.headers()["retry-after"], "1");
+    }
+    assert_eq!(get(&router, "/v1/jobs?max_records=5").await.status(), 200);
+    assert_eq!(json(unread).await["num_records"], 200);
+    assert_eq!(get(&router, "/v1/jobs").await.status(), 200);
 }

@@ -21,6 +21,14 @@ pub(crate) struct LimitArguments {
     #[arg(long, default_value_t = Options::default().in_flight, value_name = "N")]
     requests: usize,
 
+    /// Queries at work at a time that may read or answer much; more wait until it is their client's turn
+    #[arg(long, default_value_t = Options::default().readers, value_name = "N")]
+    readers: usize,
+
+    /// How many bytes the answers may fill that wait to be read, before larger ones wait
+    #[arg(long, default_value_t = Options::default().answers_bytes, value_name = "BYTES")]
+    answers_bytes: usize,
+
     /// Clients that watch, or wait for a job's end, at a time
     #[arg(long, default_value_t = Options::default().watchers, value_name = "N")]
     watchers: usize,
@@ -39,6 +47,8 @@ impl LimitArguments {
     pub(super) fn faces(&self) -> Options {
         Options {
             in_flight: self.requests,
+            readers: self.readers,
+            answers_bytes: self.answers_bytes,
             watchers: self.watchers,
             query_limit: self.query_limit,
             query_rows: self.query_rows,

@@ -20,7 +20,7 @@ use crate::errors::Fault;
 use crate::layout::Layout;
 use crate::listing;
 use crate::params::Params;
-use crate::respond::{Answer, blocking, json};
+use crate::respond::{Answer, json, reading};
 
 /// Parameters beside the filter.
 pub(crate) const PARAMETERS: &[&str] = &["span", "buckets", Layout::PARAMETER];
@@ -49,7 +49,7 @@ pub(super) async fn activity(app: Arc<App>, parts: Parts) -> Answer {
     let limit = BUDGET.min(app.options.query_limit);
     let cancel = Cancel::default();
     let _while_asked = listing::EndsQuery(cancel.clone());
-    let body = blocking(move || {
+    let body = reading(app, move |app| {
         let times = Times::until(app.tracker.now(), span, buckets);
         let counting = Counting { tracker: &app.tracker, filter, limit, cancel };
         counting.over(&times)

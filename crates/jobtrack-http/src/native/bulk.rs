@@ -22,7 +22,7 @@ use crate::errors::{Fault, HttpKind, to_json};
 use crate::layout::Layout;
 use crate::listing;
 use crate::params::Params;
-use crate::respond::{Answer, blocking, json};
+use crate::respond::{Answer, blocking, json, reading};
 
 /// Act on every job that a filter matches, as a job of its own.
 ///
@@ -46,7 +46,8 @@ pub(super) async fn bulk(app: Arc<App>, parts: Parts, content: Vec<u8>) -> Answe
         let _while_asked = listing::EndsQuery(cancel.clone());
         let budget = Budget { soft: limit, hard: limit, rows, cancel: Some(cancel) };
         let query = Query { budget, ..Query::matching(request.filter) };
-        let count = blocking(move || app.tracker.count(&query).map_err(listing::fault)).await?;
+        let count = move |app: &App| app.tracker.count(&query).map_err(listing::fault);
+        let count = reading(app, count).await?;
         if count.next.is_some() {
             return Err(listing::not_counted_in(limit));
         }

@@ -17,7 +17,7 @@ use crate::errors::to_json;
 use crate::layout::Layout;
 use crate::listing::{self, Listing};
 use crate::params::Params;
-use crate::respond::{Answer, blocking, json};
+use crate::respond::{Answer, blocking, json, reading};
 use crate::tags::Tags;
 
 /// List jobs: a page of those that match, in the order asked for.
@@ -40,7 +40,7 @@ pub(super) async fn list(app: Arc<App>, parts: Parts) -> Answer {
     {
         return Ok(render::page(&page, &listing, &app.rendered));
     }
-    blocking(move || {
+    reading(app, move |app| {
         if listing.explain {
             let query = &listing.query;
             let explained = match listing.return_records {
@@ -136,7 +136,8 @@ pub(super) async fn tree(app: Arc<App>, parts: Parts) -> Answer {
     let most = params.integer("max_records", 1, MOST_TREE_RECORDS)?.unwrap_or(TREE_RECORDS);
     let id = id(&parts.uri)?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    blocking(move || Ok(render::tree(&app.tracker.tree(id, most)?, fields.as_ref(), layout))).await
+    reading(app, move |app| Ok(render::tree(&app.tracker.tree(id, most)?, fields.as_ref(), layout)))
+        .await
 }
 
 /// How many jobs there are, by state and by kind.
@@ -146,7 +147,7 @@ pub(super) async fn counts(app: Arc<App>, parts: Parts) -> Answer {
     Params::parse(parts.uri.query())?.only(&[])?;
     let counts = match app.tracker.counts_at_once()? {
         Some(counts) => counts,
-        None => blocking(move || Ok(app.tracker.counts()?)).await?,
+        None => reading(app, |app| Ok(app.tracker.counts()?)).await?,
     };
     Ok(json(JSON, to_json(&CountsBody::of(&counts))))
 }

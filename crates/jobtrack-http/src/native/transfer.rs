@@ -10,6 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use jobtrack::{Budget, Job, Names, Query};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -170,12 +171,15 @@ impl Write for Pieces<'_> {
 }
 
 fn send(app: &App, mut query: Query, sender: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+    let event_loop = Handle::current();
     loop {
+        let place = event_loop.block_on(app.admission.reader_in_turn(&app.client));
         let page = app.tracker.query(&query).map_err(io::Error::other)?;
         let mut piece = Vec::new();
         for job in &page.jobs {
             write_line(job, &mut piece)?;
         }
+        drop(place);
         if sender.blocking_send(Ok(piece.into())).is_err() {
             // The client is gone, which is not an error here.
             return Ok(());

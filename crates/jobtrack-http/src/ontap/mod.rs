@@ -23,7 +23,7 @@ use crate::errors::{Face, Fault};
 use crate::layout::Layout;
 use crate::listing::{self, Listing};
 use crate::params::{self, Params};
-use crate::respond::{Answer, at, blocking, options};
+use crate::respond::{Answer, at, blocking, options, reading};
 use crate::{App, Shared};
 
 /// Where the collection stands.
@@ -77,10 +77,16 @@ async fn list(app: Arc<App>, parts: &Parts) -> Answer {
     let style = Style { links: Links::of(parts), layout: listing.layout };
     listing.query.filter = Tunnel::of(&parts.headers)?.narrow(listing.query.filter)?;
     let _while_asked = listing.end_with_request();
-    blocking(move || {
+    let shown = listing.fields.as_ref().map_or_else(Shown::key, Shown::of);
+    // Most pages are there sooner than another thread would be.
+    if listing.return_records
+        && let Some(page) = app.tracker.query_at_once(&listing.query).map_err(listing::fault)?
+    {
+        return Ok(render::page(&page, &listing, shown, &style));
+    }
+    reading(app, move |app| {
         if listing.return_records {
             let page = app.tracker.query(&listing.query).map_err(listing::fault)?;
-            let shown = listing.fields.as_ref().map_or_else(Shown::key, Shown::of);
             Ok(render::page(&page, &listing, shown, &style))
         } else {
             let count = app.tracker.count(&listing.query).map_err(listing::fault)?;

@@ -15,10 +15,11 @@ use tokio::time::{Instant, sleep};
 
 /// For how long a client that was heard or answered may say nothing before it may have to make room.
 const SILENCE: Duration = Duration::from_millis(100);
-/// After how long a body or an answer may be found to be slow.
-const TRIAL: Duration = Duration::from_secs(2);
+/// After how long a body or an answer may be found to be slow. A client far away has sent or taken
+/// its first kilobytes by then.
+const TRIAL: Duration = Duration::from_millis(500);
 /// What is not slow, in bytes a second.
-const SLOW: u64 = 4 * 1024;
+const SLOW: u128 = 4 * 1024;
 /// How long a time counts in which a client was fast.
 const PACE: Duration = Duration::from_secs(30);
 /// How long to wait for room before looking again for one who can make it.
@@ -182,7 +183,7 @@ impl Turn {
     }
 
     /// Done once this connection has to make room.
-    pub(super) async fn must_leave(&self) {
+    pub(crate) async fn must_leave(&self) {
         loop {
             self.leave.notified().await;
             // Its request may have come at the same moment.
@@ -190,6 +191,15 @@ impl Turn {
                 return;
             }
         }
+    }
+
+    /// A connection whose answer waits for its reader.
+    #[cfg(test)]
+    pub(crate) fn waiting_for_reader() -> Arc<Turn> {
+        let turn = Turn::new();
+        turn.reads();
+        turn.waits_for_reader(true);
+        Arc::new(turn)
     }
 
     fn is_at(&self, stage: Stage) {
@@ -206,7 +216,8 @@ impl Turn {
         let state = self.state.lock();
         let took = now.duration_since(state.since);
         let paced = now.duration_since(state.paced_since);
-        let is_slow = || paced >= TRIAL && state.moved / paced.as_secs().max(1) < SLOW;
+        let not_slow = SLOW * paced.as_millis() / 1_000;
+        let is_slow = || paced >= TRIAL && u128::from(state.moved) < not_slow;
         let waits = match state.stage {
             // An answer may still be on its way to a client whose next turn it is.
             Stage::Asking if state.waits_for_reader => is_slow(),
