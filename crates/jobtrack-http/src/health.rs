@@ -19,7 +19,8 @@ use serde_json::json;
 use tower::ServiceExt;
 use tracing::{Instrument, Level};
 
-use crate::errors::{Fault, HttpKind, Refused, to_json};
+use crate::errors::{Face, Fault, HttpKind, Refused, to_json};
+use crate::guard;
 use crate::metrics::{self, Metrics};
 use crate::respond::{complete, face_of, json, no_such_path};
 use crate::roles;
@@ -67,6 +68,7 @@ pub struct Front {
     monitor: Monitor,
     later: Arc<OnceLock<Router>>,
     is_for_administration: bool,
+    hosts: Option<Vec<String>>,
 }
 
 impl Default for Monitor {
@@ -138,7 +140,8 @@ impl Monitor {
     /// The routes of a listener: those of this module, and what [`Front::open`] adds. Metrics and
     /// health in detail are served only on one for administration.
     pub fn front(&self, is_for_administration: bool) -> Front {
-        Front { monitor: self.clone(), later: Arc::default(), is_for_administration }
+        let monitor = self.clone();
+        Front { monitor, later: Arc::default(), is_for_administration, hosts: None }
     }
 
     /// The routes of metrics and of health in detail, for a listener whose [`Front`] has them not: to
@@ -159,6 +162,13 @@ impl Monitor {
 }
 
 impl Front {
+    /// The same, for a server without users: metrics and health are told to no browser that was led
+    /// here under the name of another site, as with [`Options::hosts`](crate::Options::hosts).
+    #[must_use]
+    pub fn known_as(self, hosts: Option<Vec<String>>) -> Front {
+        Front { hosts, ..self }
+    }
+
     /// Serves these routes from now on as well.
     pub fn open(&self, routes: Router) {
         let _already = self.later.set(routes);
@@ -172,7 +182,9 @@ impl Front {
             .route("/version", any(version))
             .with_state(self.monitor.clone());
         if self.is_for_administration {
-            router = router.merge(self.monitor.details());
+            let hosts = Arc::new(self.hosts.clone());
+            let guarded = middleware::from_fn_with_state(hosts, known);
+            router = router.merge(self.monitor.details().layer(guarded));
         }
         // Answers of these routes are neither noted nor logged: probes come every few seconds.
         let routes = Arc::clone(&self.later);
@@ -236,6 +248,22 @@ pub fn without_administration(router: Router) -> Router {
     }))
 }
 
+/// Refuses whoever takes this server for another.
+async fn known(
+    State(hosts): State<Arc<Option<Vec<String>>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match guard::check(hosts.as_deref(), request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => {
+            let mut response = fault.into_response(Face::Native);
+            complete(&mut response);
+            response
+        }
+    }
+}
+
 /// How the server is, in detail.
 async fn healthz(State(monitor): State<Monitor>, request: Request) -> Response {
     let ready = monitor.ready();
@@ -254,12 +282,23 @@ async fn healthz(State(monitor): State<Monitor>, request: Request) -> Response {
             "trouble": stats.trouble.map(|error| error.to_string()),
         })
     });
+    let archive = monitor.0.tracker.get().and_then(|tracker| tracker.archive_status().ok()?);
+    let archive = archive.map(|archive| {
+        let (since, why) = archive.failing.unzip();
+        json!({
+            "archived_jobs": archive.archived,
+            "waiting_jobs": archive.waiting,
+            "failing_since": since,
+            "trouble": why.map(|error| error.to_string()),
+        })
+    });
     let health = json!({
         "ready": ready.is_ok(),
         "reason": ready.err(),
         "version": env!("CARGO_PKG_VERSION"),
         "up_seconds": monitor.0.clock.monotonic().as_secs(),
         "store": store,
+        "archive": archive,
     });
     answer(&request, || json("application/json", to_json(&health)))
 }
@@ -271,7 +310,7 @@ fn answer(request: &Request, answer: impl FnOnce() -> Response) -> Response {
         Method::GET | Method::HEAD => answer(),
         ref other => {
             let fault = Fault::method_not_allowed(other.as_str(), METHODS);
-            fault.into_response(crate::errors::Face::Native)
+            fault.into_response(Face::Native)
         }
     };
     complete(&mut response);

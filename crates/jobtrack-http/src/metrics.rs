@@ -202,6 +202,27 @@ impl Collector for OfTracker {
         for (name, help, value) in gauges(&stats) {
             write(&mut encoder, name, help, None, &ConstGauge::new(signed(value)))?;
         }
+        if let Some(waits) = tracker.oldest_queued() {
+            let (name, help) =
+                ("oldest_queued", "Age of the oldest job that is queued, 0 if none is");
+            let gauge = ConstGauge::new(waits.as_secs_f64());
+            write(&mut encoder, name, help, Some(&Unit::Seconds), &gauge)?;
+        }
+        if let Ok(Some(archive)) = tracker.archive_status() {
+            let (name, help) = ("archived_jobs", "Jobs that the archive has taken");
+            write(&mut encoder, name, help, None, &ConstCounter::new(archive.archived))?;
+            let failing = u64::from(archive.failing.is_some());
+            for (name, help, value) in [
+                (
+                    "archive_waiting_jobs",
+                    "Expired jobs that the archive has yet to take",
+                    archive.waiting,
+                ),
+                ("archive_failing", "1 if the archive takes none", failing),
+            ] {
+                write(&mut encoder, name, help, None, &ConstGauge::new(signed(value)))?;
+            }
+        }
         for (name, help, value) in [
             ("memory", "Memory that the jobs take, orders and search included", stats.memory),
             ("memory_limit", "Memory that they may take", limit),
@@ -328,12 +349,21 @@ fn signed(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use jobtrack::{MemoryStore, NewJob, Options};
+    use jobtrack::{Archive, Job, MemoryStore, NewJob, Options};
 
     use super::*;
 
+    struct Nowhere;
+
+    impl Archive for Nowhere {
+        fn take(&self, _: &[Arc<Job>]) -> jobtrack::Result<()> {
+            Ok(())
+        }
+    }
+
     fn metrics() -> (Metrics, Tracker) {
-        let tracker = Tracker::open(MemoryStore::new(), Options::default()).unwrap();
+        let options = Options { archive: Some(Arc::new(Nowhere)), ..Options::default() };
+        let tracker = Tracker::open(MemoryStore::new(), options).unwrap();
         let opened = Arc::new(OnceLock::new());
         let metrics = Metrics::new(Arc::clone(&opened));
         assert!(!metrics.render().contains("jobtrack_jobs"), "it is not open yet");

@@ -6,14 +6,15 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use common::tracker;
-use jobtrack::{ErrorKind, MemoryStore, NewJob};
+use common::{BEGINNING, tracker};
+use jobtrack::{Archive, Error, ErrorKind, Job, MemoryStore, NewJob, Success, Tracker};
 use jobtrack_http::{Monitor, Options, router};
-use jobtrack_testkit::{Fault, FaultyStore};
+use jobtrack_testkit::{Fault, FaultyStore, ManualClock};
 use tower::ServiceExt;
 
 async fn ask(router: &Router, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
@@ -100,6 +101,66 @@ async fn a_store_whose_state_is_not_known_is_not_ready() {
         serde_json::from_str(&get(&served, "/healthz").await.1).unwrap();
     assert_eq!(health["ready"], false);
     assert!(health["store"]["trouble"].as_str().unwrap().contains("store"), "{health}");
+}
+
+#[tokio::test]
+async fn what_is_told_in_detail_is_not_told_under_the_name_of_another_site() {
+    let served = Monitor::new().front(true).known_as(Some(vec!["jobs.example".into()])).router();
+    let ask = async |path: &str, host: &str| {
+        let request = Request::get(path).header("host", host).body(Body::empty()).unwrap();
+        served.clone().oneshot(request).await.unwrap().status()
+    };
+    for path in ["/healthz", "/metrics"] {
+        assert_eq!(ask(path, "evil.example").await, 421, "{path}");
+        for host in ["jobs.example", "localhost:8080", "[::1]"] {
+            assert_eq!(ask(path, host).await, 200, "{path} at {host}");
+        }
+    }
+    // A supervisor may know it by any name.
+    assert_eq!(ask("/livez", "evil.example").await, 200);
+}
+
+/// Takes no job.
+struct Full;
+
+impl Archive for Full {
+    fn take(&self, _: &[Arc<Job>]) -> jobtrack::Result<()> {
+        Err(Error::new(ErrorKind::StoreFull, "the archive is full"))
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_takes_nothing_is_told_of() {
+    let clock = ManualClock::new(BEGINNING.parse().unwrap());
+    let (archive, clock_of) = (Some(Arc::new(Full) as _), Arc::new(clock.clone()));
+    let options = jobtrack::Options { archive, clock: clock_of, ..jobtrack::Options::default() };
+    let tracker = Tracker::open(MemoryStore::new(), options).unwrap();
+    let monitor = Monitor::new();
+    let served = monitor.front(true).router();
+    monitor.opened(&tracker);
+    let job = tracker.create(NewJob::default()).unwrap().uuid;
+    clock.advance(Duration::from_secs(7));
+    let (_, metrics) = get(&served, "/metrics").await;
+    for line in ["jobtrack_archive_failing 0\n", "jobtrack_oldest_queued_seconds 7.0\n"] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+
+    tracker.start(job).unwrap();
+    tracker.succeed(job, Success::default()).unwrap();
+    clock.advance(tracker.options().retention * 2);
+    let _refused = tracker.maintain(100);
+    let (_, metrics) = get(&served, "/metrics").await;
+    for line in [
+        "jobtrack_archive_failing 1\n",
+        "jobtrack_archive_waiting_jobs 1\n",
+        "jobtrack_archived_jobs_total 0\n",
+        "jobtrack_oldest_queued_seconds 0.0\n",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let health: serde_json::Value =
+        serde_json::from_str(&get(&served, "/healthz").await.1).unwrap();
+    assert!(health["archive"]["trouble"].as_str().unwrap().contains("is full"), "{health}");
 }
 
 #[tokio::test]

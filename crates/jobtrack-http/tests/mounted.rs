@@ -97,6 +97,11 @@ async fn links_of_a_nested_router_begin_where_it_stands() {
         let cancel = cancel.body(Body::from(r#"{"action": "cancel"}"#)).unwrap();
         assert_eq!(router.clone().oneshot(cancel).await.unwrap().status(), 200);
         assert_eq!(call(router, "DELETE", job).await.0, 200);
+        // Browsers are led to the page, wherever they begin.
+        let (status, headers, _) = call(router, "GET", &format!("{base}/ui")).await;
+        let page = format!("{base}/ui/");
+        assert_eq!((status.as_u16(), headers["location"].to_str().unwrap()), (303, &*page));
+        assert_eq!(call(router, "GET", &page).await.0, 200);
         let root = if base.is_empty() { "/" } else { base };
         let index = json(router, root).await;
         let document = json(router, index["openapi"].as_str().unwrap()).await;

@@ -37,7 +37,8 @@ impl Listening {
     ) -> Result<Listening, Failed> {
         // Without users nothing is kept from anybody who reaches the port.
         let is_open_to_all = sockets.admin.is_none() && guards.users.is_none();
-        let clients = monitor.front(is_open_to_all);
+        let hosts = arguments.security.hosts(guards.users.is_some());
+        let clients = monitor.front(is_open_to_all).known_as(hosts);
         let admin = sockets.admin.as_ref().map(|_| monitor.front(true));
         let (stop, _) = watch::channel(false);
         let mut listening = Listening {

@@ -97,7 +97,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         (status = 303, description = "To the page, for a browser")))]
 async fn index(_app: Arc<App>, parts: Parts) -> Answer {
     if page::is_for_a_browser(&parts.headers) {
-        return Ok(page::there());
+        return Ok(page::there(&Base::of(&parts)));
     }
     Params::parse(parts.uri.query())?.only(&[])?;
     let base = Base::of(&parts);

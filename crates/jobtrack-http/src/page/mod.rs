@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 
+use crate::base::Base;
 use crate::body;
 use crate::errors::{Face, Fault};
 use crate::respond::{Answer, at, no_such_path, options};
@@ -104,20 +105,23 @@ pub(crate) fn is_for_a_browser(headers: &HeaderMap) -> bool {
 }
 
 /// Sends a browser to the page.
-pub(crate) fn there() -> Response {
+pub(crate) fn there(base: &Base) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
-    headers.insert(header::LOCATION, HeaderValue::from_static(ROOT));
+    // A path that a request named may stand in a header.
+    let path = HeaderValue::try_from(base.path(ROOT));
+    headers.insert(header::LOCATION, path.unwrap_or(HeaderValue::from_static(ROOT)));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     response
 }
 
 async fn beside(_app: Arc<App>, request: Request) -> Answer {
-    match *request.method() {
-        Method::GET | Method::HEAD => Ok(there()),
+    let (parts, _) = request.into_parts();
+    match parts.method {
+        Method::GET | Method::HEAD => Ok(there(&Base::of(&parts))),
         Method::OPTIONS => Ok(options(HTML, METHODS)),
-        _ => Err(Fault::method_not_allowed(request.method().as_str(), METHODS)),
+        method => Err(Fault::method_not_allowed(method.as_str(), METHODS)),
     }
 }
 

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 
 use super::{Inner, Maintained, Tracker};
 use crate::error::{Error, ErrorKind};
-use crate::job::Revision;
+use crate::field::Names;
+use crate::job::{Revision, State};
+use crate::query::{Budget, Expr, Order, Query};
 use crate::table::Counts;
 
 /// What [`Tracker::stats`] tells: counts since the tracker was opened, and where it stands.
@@ -48,6 +50,9 @@ pub struct Stats {
     /// Why no change is taken until the store is opened again, if that is so.
     pub trouble: Option<Error>,
 }
+
+/// How many rows looking for one job may read.
+const BRIEF_ROWS: u64 = 16_384;
 
 /// What is counted.
 #[derive(Debug, Default)]
@@ -114,6 +119,42 @@ impl Tracker {
     /// commit is not known, or another tracker has opened the store. Reads go on.
     pub fn trouble(&self) -> Option<Error> {
         self.0.counters.trouble.lock().clone()
+    }
+}
+
+impl Tracker {
+    /// How long ago the oldest job was created that is still queued: whether anybody takes them up.
+    /// Zero if none is queued, and None where finding it takes more than a look at 16,384 rows. As
+    /// [`stats`](Tracker::stats), it asks the store nothing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use jobtrack::{MemoryStore, NewJob, Options, Tracker};
+    ///
+    /// let tracker = Tracker::open(MemoryStore::new(), Options::default())?;
+    /// assert_eq!(tracker.oldest_queued(), Some(Duration::ZERO));
+    /// let job = tracker.create(NewJob::described("Backup of vol1"))?;
+    /// std::thread::sleep(Duration::from_millis(5));
+    /// assert!(tracker.oldest_queued() >= Some(Duration::from_millis(5)));
+    /// tracker.start(job.uuid)?;
+    /// assert_eq!(tracker.oldest_queued(), Some(Duration::ZERO));
+    /// # Ok::<(), jobtrack::Error>(())
+    /// ```
+    pub fn oldest_queued(&self) -> Option<Duration> {
+        let now = self.0.time.now();
+        let filter = Expr::parse("state", State::Queued.as_str(), Names::Native).ok()?;
+        let order = Order::parse("create_time", Names::Native).ok()?;
+        let budget = Budget { rows: Some(BRIEF_ROWS), ..Budget::default() };
+        let first = Query { order, budget, max_records: Some(1), ..Query::matching(filter) };
+        // Queued jobs do not expire, so it makes no difference what the store knows of the time.
+        let snapshot = self.0.view.read().table.snapshot(now);
+        let page = self.0.run(&snapshot, |run| run.page(&first)).ok()?;
+        match page.jobs.first() {
+            Some(job) => Some(now.saturating_since(job.create_time)),
+            // A walk that was cut short may have found nothing yet.
+            None => page.next.is_none().then_some(Duration::ZERO),
+        }
     }
 }
 
