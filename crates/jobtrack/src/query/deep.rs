@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use super::explain::Trace;
 use super::meter::Meter;
-use super::nth::{Axis, nth, place_of_code};
+use super::nth::{Axis, Kept, nth};
 use super::order::{Direction, OrderKey};
 use super::place::{KeyValue, Mark, Position, SegmentKey};
+use super::resolve::in_order;
 use super::walk::best;
 use crate::field::{Field, ValueRef};
 use crate::job::Job;
@@ -42,6 +43,7 @@ pub(super) struct List<'a> {
     pub(super) index: usize,
     pub(super) part: &'a Part,
     keys: Vec<SegmentKey<'a>>,
+    /// In ascending order.
     pub(super) rows: Vec<RowId>,
     /// Whether all rows of the segment are meant, of which none is listed yet.
     is_all: bool,
@@ -76,6 +78,11 @@ impl<'a> Deep<'a> {
         meter: &Meter<'_>,
         trace: &mut Trace,
     ) -> usize {
+        if left_out >= self.len() {
+            self.lists.clear();
+            self.jobs.clear();
+            return 0;
+        }
         let left_out = self.narrow_by_value(left_out, wanted, meter, trace);
         self.lists.iter_mut().for_each(List::list_all);
         self.narrow_by_place(left_out, wanted, meter, trace)
@@ -105,10 +112,18 @@ impl<'a> Deep<'a> {
             let last = if last < total { nth(&axes, last) } else { KeyValue::Unset };
             let mut before = 0;
             let read: usize = self.lists.iter().map(|list| list.rows.len()).sum();
-            for (list, axis) in self.lists.iter_mut().zip(&axes) {
+            let kept = self.lists.iter().zip(&axes).map(|(list, axis)| {
                 let places = axis.places_of(&first).start..axis.places_of(&last).end;
-                before += axis.before(places.start);
-                list.keep(depth, &places);
+                let (start, end) = (axis.before(places.start), axis.before(places.end));
+                before += start;
+                // Nothing need be done where all of them stay.
+                (start > 0 || end < list.len()).then(|| axis.kept(&places))
+            });
+            let kept: Vec<Option<Kept>> = kept.collect();
+            for (list, kept) in self.lists.iter_mut().zip(kept) {
+                if let Some(kept) = kept {
+                    list.keep(depth, kept);
+                }
             }
             let direction = key.map_or(Direction::Ascending, |key| key.direction);
             self.jobs.retain(|job| {
@@ -271,7 +286,7 @@ impl<'a> List<'a> {
         self.keys.get(depth).copied().unwrap_or(uuid)
     }
 
-    fn axis(&self, depth: usize) -> Axis<'a> {
+    fn axis(&self, depth: usize) -> Axis<'_> {
         if self.is_all {
             Axis::All(self.key(depth), self.len())
         } else {
@@ -279,26 +294,37 @@ impl<'a> List<'a> {
         }
     }
 
-    /// Keeps the rows whose value stands at one of these places of the key.
-    fn keep(&mut self, depth: usize, places: &std::ops::Range<usize>) {
-        let key = self.key(depth);
-        if self.is_all {
-            let all = Axis::All(key, self.len());
-            if all.before(places.start) == 0 && all.before(places.end) == self.len() {
+    /// Keeps the rows that have this by the key of this depth.
+    fn keep(&mut self, depth: usize, kept: Kept) {
+        let (codes, takes_unset) = match kept {
+            Kept::Codes(codes, takes_unset) => (codes, takes_unset),
+            Kept::Places(places) => {
+                self.rows.truncate(places.end);
+                self.rows.drain(..places.start.min(self.rows.len()));
                 return;
             }
-            // Rows that have a value are found by it.
-            if let Some(codes) = all.codes(places)
-                && let Some(column) = key.column
-            {
-                let rows = column.runs().flat_map(|run| column.rows_of(run, codes.clone()).iter());
-                self.rows = rows.collect();
-                self.is_all = false;
-                return;
+        };
+        let Some(column) = self.key(depth).column else {
+            if !takes_unset {
+                (self.rows, self.is_all) = (Vec::new(), false);
             }
-            self.list_all();
+            return;
+        };
+        // Rows that have a value are found by it.
+        if self.is_all && !takes_unset {
+            let rows = column.runs().flat_map(|run| column.rows_of(run, codes.clone()).iter());
+            self.rows = in_order(rows.collect(), self.part.segment.len());
+            self.is_all = false;
+            return;
         }
-        self.rows.retain(|row| places.contains(&place_of_code(&key, key.code(*row))));
+        self.list_all();
+        let mut stay = Vec::new();
+        column.codes().of_each(&self.rows, |row, code| {
+            if codes.contains(&code.into()) || takes_unset && code == 0 {
+                stay.push(row);
+            }
+        });
+        self.rows = stay;
     }
 
     /// Lists all rows, if all are meant.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::order::{Direction, OrderKey};
 use super::place::{KeyValue, SegmentKey, place_of};
 use crate::job::Job;
-use crate::table::{Code, RowId};
+use crate::table::{Code, Codes, RowId};
 
 /// Some rows by one key: how many come before each value.
 #[derive(Debug)]
@@ -20,24 +20,41 @@ pub(super) enum Axis<'a> {
     All(SegmentKey<'a>, usize),
     /// Some rows of a segment: of each place among its values how many come before it.
     Counted(SegmentKey<'a>, Vec<u32>),
+    /// Some rows of a segment in their order, which is the key's: each has a value of its own.
+    Rows(SegmentKey<'a>, &'a [RowId]),
     /// The values of some jobs, in order, less those that are unset.
     Jobs(Vec<KeyValue>, Direction),
 }
 
 impl<'a> Axis<'a> {
-    /// Of these rows of the segment whose key this is.
-    pub(super) fn of_rows(key: SegmentKey<'a>, rows: &[RowId]) -> Axis<'a> {
-        let mut before = vec![0_u32; values(&key) + 2];
-        for row in rows {
-            if let Some(count) = before.get_mut(place_of_code(&key, key.code(*row)) + 1) {
+    /// Of these rows, in ascending order, of the segment whose key this is.
+    pub(super) fn of_rows(key: SegmentKey<'a>, rows: &'a [RowId]) -> Axis<'a> {
+        let all = values(&key);
+        let Some(column) = key.column else {
+            return Axis::Counted(key, vec![0, count(rows.len())]);
+        };
+        if matches!(column.codes(), Codes::Ascending) && key.direction == Direction::Ascending {
+            return Axis::Rows(key, rows);
+        }
+        let mut of_code = vec![0_u32; all + 1];
+        column.codes().of_each(rows, |_, code| {
+            if let Some(count) = of_code.get_mut(usize::from(code)) {
                 *count += 1;
             }
+        });
+        let (mut before, mut sum) = (Vec::with_capacity(all + 2), 0);
+        let mut add = |count: u32| {
+            before.push(sum);
+            sum += count;
+        };
+        let (unset, set) = of_code.split_first().map_or((0, &[][..]), |(unset, set)| (*unset, set));
+        match key.direction {
+            Direction::Ascending => set.iter().for_each(|count| add(*count)),
+            Direction::Descending => set.iter().rev().for_each(|count| add(*count)),
         }
-        let mut sum = 0;
-        for count in &mut before {
-            sum += *count;
-            *count = sum;
-        }
+        // What is unset comes last, and the end after it.
+        add(unset);
+        add(0);
         Axis::Counted(key, before)
     }
 
@@ -55,7 +72,7 @@ impl<'a> Axis<'a> {
 
     fn direction(&self) -> Direction {
         match self {
-            Axis::All(key, _) | Axis::Counted(key, _) => key.direction,
+            Axis::All(key, _) | Axis::Counted(key, _) | Axis::Rows(key, _) => key.direction,
             Axis::Jobs(_, direction) => *direction,
         }
     }
@@ -64,6 +81,7 @@ impl<'a> Axis<'a> {
     fn places(&self) -> usize {
         match self {
             Axis::All(key, _) | Axis::Counted(key, _) => values(key),
+            Axis::Rows(_, rows) => rows.len(),
             Axis::Jobs(set, _) => set.len(),
         }
     }
@@ -78,6 +96,10 @@ impl<'a> Axis<'a> {
                 let code = Code::try_from(plain).unwrap_or(Code::MAX);
                 key.column.map_or(KeyValue::Unset, |column| KeyValue::of_code(column, code))
             }
+            Axis::Rows(key, rows) => {
+                let row = rows.get(place).zip(key.column);
+                row.map_or(KeyValue::Unset, |(row, column)| KeyValue::of_code(column, row + 1))
+            }
             Axis::Jobs(set, _) => set.get(place).cloned().unwrap_or(KeyValue::Unset),
         }
     }
@@ -89,6 +111,16 @@ impl<'a> Axis<'a> {
                 let start = set.partition_point(|own| own.order(value, *direction).is_lt());
                 let end = set.partition_point(|own| own.order(value, *direction).is_le());
                 start..end
+            }
+            Axis::Rows(key, rows) => {
+                if *value == KeyValue::Unset {
+                    return rows.len()..rows.len() + 1;
+                }
+                let place = place_of(key.column, value);
+                let start = rows.partition_point(|row| u32::from(*row) + 1 < place.code);
+                let is_there = place.is_there
+                    && rows.get(start).is_some_and(|row| u32::from(*row) + 1 == place.code);
+                start..start + usize::from(is_there)
             }
             Axis::All(key, _) | Axis::Counted(key, _) => {
                 let all = values(key);
@@ -106,18 +138,18 @@ impl<'a> Axis<'a> {
         }
     }
 
-    /// The codes of these places, if what is unset is not among them.
-    pub(super) fn codes(&self, places: &Range<usize>) -> Option<Range<u32>> {
-        let (Axis::All(key, _) | Axis::Counted(key, _)) = self else { return None };
-        let all = values(key);
-        if places.end > all {
-            return None;
-        }
-        let codes = match key.direction {
-            Direction::Ascending => places.start + 1..places.end + 1,
-            Direction::Descending => all + 1 - places.end..all + 1 - places.start,
+    /// What rows have that stand at these places.
+    pub(super) fn kept(&self, places: &Range<usize>) -> Kept {
+        let (Axis::All(key, _) | Axis::Counted(key, _)) = self else {
+            return Kept::Places(places.clone());
         };
-        Some(u32::try_from(codes.start).ok()?..u32::try_from(codes.end).ok()?)
+        let all = values(key);
+        let (start, end) = (places.start.min(all), places.end.min(all));
+        let codes = match key.direction {
+            Direction::Ascending => start + 1..end + 1,
+            Direction::Descending => all + 1 - end..all + 1 - start,
+        };
+        Kept::Codes(count(codes.start)..count(codes.end), places.end > all)
     }
 
     /// How many rows come before this place.
@@ -138,9 +170,19 @@ impl<'a> Axis<'a> {
                 };
                 key.column.map_or(0, |column| column.count_of(&range))
             }
+            Axis::Rows(_, rows) => place.min(rows.len()),
             Axis::Jobs(..) => place,
         }
     }
+}
+
+/// What those rows have in common that stand at some places of an axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// These codes, or (if true) none.
+    Codes(Range<u32>, bool),
+    /// Their places among the rows.
+    Places(Range<usize>),
 }
 
 /// The value of the row before which so many others come, by this key alone.
@@ -185,14 +227,9 @@ fn values(key: &SegmentKey<'_>) -> usize {
     key.column.map_or(0, |column| column.values().len())
 }
 
-/// The place of a code in the key's order; what is unset comes last.
-pub(super) fn place_of_code(key: &SegmentKey<'_>, code: Code) -> usize {
-    let code = usize::from(code);
-    match key.direction {
-        _ if code == 0 => values(key),
-        Direction::Ascending => code - 1,
-        Direction::Descending => values(key) - code,
-    }
+/// Rows of a segment fit 16 bits.
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -230,18 +267,20 @@ mod tests {
             let key = OrderKey { field, direction };
             let segments: Vec<Segment> = parts.iter().map(|(jobs, ..)| segment(jobs)).collect();
             let heads: Vec<Arc<Job>> = heads.into_iter().map(Arc::new).collect();
+            let rows_of = |(segment, (_, is_all, step)): (&Segment, &(_, bool, usize))| {
+                let step = if *is_all { 1 } else { *step };
+                (0..u16::try_from(segment.len()).unwrap()).step_by(step).collect()
+            };
+            let rows: Vec<Vec<RowId>> = segments.iter().zip(&parts).map(rows_of).collect();
             let (mut axes, mut sorted) = (Vec::new(), Vec::new());
             let mut add = |job: &Job| sorted.push(KeyValue::of(key.field.value(job)));
-            for (segment, (_, is_all, step)) in segments.iter().zip(&parts) {
+            for ((segment, (_, is_all, _)), rows) in segments.iter().zip(&parts).zip(&rows) {
                 let own = keys_of(std::slice::from_ref(&key), segment)[0];
-                let step = if *is_all { 1 } else { *step };
-                let rows: Vec<RowId> =
-                    (0..u16::try_from(segment.len()).unwrap()).step_by(step).collect();
                 rows.iter().for_each(|row| add(&segment.job(*row)));
                 axes.push(if *is_all {
                     Axis::All(own, segment.len())
                 } else {
-                    Axis::of_rows(own, &rows)
+                    Axis::of_rows(own, rows)
                 });
             }
             heads.iter().for_each(|job| add(job));

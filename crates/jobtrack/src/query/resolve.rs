@@ -799,6 +799,24 @@ impl Bits {
     }
 }
 
+/// Puts rows of a segment of so many in order; none is there twice.
+pub(super) fn in_order(mut rows: Vec<RowId>, of: usize) -> Vec<RowId> {
+    /// More than one in so many of all are put in order by a bit for each.
+    const MANY: usize = 16;
+    if rows.is_sorted() {
+        return rows;
+    }
+    if rows.len() < of / MANY {
+        rows.sort_unstable();
+        return rows;
+    }
+    let mut bits = Bits::none(of);
+    rows.iter().for_each(|row| bits.insert(*row));
+    rows.clear();
+    rows.extend(bits.iter());
+    rows
+}
+
 /// A number of rows for an estimate.
 pub(super) fn float(rows: usize) -> f64 {
     // A segment's rows and codes fit 16 bits.

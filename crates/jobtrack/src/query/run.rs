@@ -15,7 +15,7 @@ use super::explain::{HEAD, NO_MATCH, TOO_LATE, Trace};
 use super::meter::{Meter, Stop};
 use super::order::OrderKey;
 use super::place::{KeyValue, Mark, Position, SegmentKey, deciding};
-use super::resolve::{Bits, Filter};
+use super::resolve::{Filter, in_order};
 use super::scan::check;
 use super::token::query_hash;
 use super::walk::{Found, Search, View, Way, keys_of};
@@ -579,24 +579,6 @@ fn first_after(segment: &Segment, key: &OrderKey, after: Option<&KeyValue>) -> O
     // All that is set comes before the token, and what is unset after it.
     let has_unset = column.is_none_or(|column| column.set() < segment.len());
     has_unset.then_some(KeyValue::Unset)
-}
-
-/// Puts rows of a segment of so many in order; none is there twice.
-fn in_order(mut rows: Vec<RowId>, of: usize) -> Vec<RowId> {
-    /// More than one in so many of all are put in order by a bit for each.
-    const MANY: usize = 16;
-    if rows.is_sorted() {
-        return rows;
-    }
-    if rows.len() < of / MANY {
-        rows.sort_unstable();
-        return rows;
-    }
-    let mut bits = Bits::none(of);
-    rows.iter().for_each(|row| bits.insert(*row));
-    rows.clear();
-    rows.extend(bits.iter());
-    rows
 }
 
 /// The matching jobs of one place, in order of uuid.

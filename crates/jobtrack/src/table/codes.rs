@@ -72,6 +72,28 @@ impl Codes {
         }
     }
 
+    /// Tells the code of each of these rows, which are in ascending order.
+    pub(crate) fn of_each(&self, rows: &[RowId], mut tell: impl FnMut(RowId, Code)) {
+        match self {
+            Codes::Same(code) => rows.iter().for_each(|row| tell(*row, *code)),
+            Codes::Ascending => rows.iter().for_each(|row| tell(*row, row + 1)),
+            Codes::Bytes(codes) => {
+                rows.iter().for_each(|row| tell(*row, codes[usize::from(*row)].into()));
+            }
+            Codes::Words(codes) => rows.iter().for_each(|row| tell(*row, codes[usize::from(*row)])),
+            Codes::Sparse { rows: set, codes } => {
+                let mut next = 0;
+                for row in rows {
+                    while set.get(next).is_some_and(|set| set < row) {
+                        next += 1;
+                    }
+                    let is_set = set.get(next) == Some(row);
+                    tell(*row, if is_set { codes[next] } else { 0 });
+                }
+            }
+        }
+    }
+
     /// Bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
         match self {
@@ -105,7 +127,14 @@ mod tests {
             let plain: Vec<Code> = seed.iter().map(code).collect();
             let codes = Codes::build(&plain);
             let got: Vec<_> = (0..).take(plain.len()).map(|row| codes.get(row)).collect();
-            prop_assert_eq!(got, plain);
+            prop_assert_eq!(&got, &plain);
+            for step in [1, 3] {
+                let rows: Vec<RowId> = (0..).take(plain.len()).step_by(step).collect();
+                let mut told = Vec::new();
+                codes.of_each(&rows, |row, code| told.push((row, code)));
+                let each: Vec<_> = rows.iter().map(|row| (*row, plain[usize::from(*row)])).collect();
+                prop_assert_eq!(told, each);
+            }
         }
     }
 }
