@@ -13,7 +13,8 @@ use super::meter::Meter;
 use super::term::{Comparison, Term, Test};
 use crate::field::{Field, FieldType, ValueRef};
 use crate::table::{
-    self, Code, CodeSet, Column, Matched, Matches, RowId, Segment, TextTest, Values, Wildcard,
+    self, Code, CodeSet, Column, Matched, Matches, RowId, Segment, TextTest, Values, Which,
+    Wildcard,
 };
 
 /// A filter as it is asked of one segment after the other.
@@ -722,22 +723,17 @@ fn after_prefix(prefix: &str) -> Option<String> {
 fn resolve_list<'a>(term: &'a Term, segment: &'a Segment) -> Tests<'a> {
     let mut bits = Bits::none(segment.len());
     let mut set = Bits::none(segment.len());
-    for (row, arguments) in segment.arguments() {
-        let mut passes = false;
-        for argument in arguments {
-            let text = match term.field {
-                Field::ErrorArgumentsCode => &argument.code,
-                _ => &argument.message,
-            };
-            if !text.is_empty() {
-                set.insert(*row);
-                passes |= term.test.passes(ValueRef::Text(text));
-            }
-        }
+    let which = match term.field {
+        Field::ErrorArgumentsCode => Which::Code,
+        _ => Which::Message,
+    };
+    let test = |text: &str| term.test.passes(ValueRef::Text(text));
+    segment.arguments().test(which, &test, &mut |row, passes| {
+        set.insert(row);
         if passes {
-            bits.insert(*row);
+            bits.insert(row);
         }
-    }
+    });
     let bits = match (&term.test, term.is_negated) {
         (Test::Null, true) => set,
         (Test::Null, false) => set.opposite(segment.len()),

@@ -12,6 +12,7 @@
 //! Sealing and merging change nothing that can be seen. They are done in steps ([`Work`]) by
 //! whoever has time: see [`Table::next_seal`] and [`Table::next_merge`].
 
+mod arguments;
 mod claims;
 mod code_set;
 mod codes;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+pub(crate) use arguments::Which;
 pub(crate) use code_set::CodeSet;
 pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};

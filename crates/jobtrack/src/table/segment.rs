@@ -12,13 +12,14 @@ mod jobs;
 use std::sync::Arc;
 
 use self::jobs::Common;
+use super::arguments::Arguments;
 use super::codes::{Codes, RowId, is_sparse};
 use super::column::{Column, count};
 use super::hash::FastMap;
 use super::numbers::{Key, time_of, value_of};
 use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
-use crate::job::{Argument, Gone, Job, JobId, Phase, Revision, Scope, State, Text};
+use crate::job::{Gone, Job, JobId, Revision, Scope, State, Text};
 use crate::store::Stay;
 use crate::timestamp::Timestamp;
 
@@ -36,8 +37,8 @@ pub(crate) struct Segment {
     label_set: Codes,
     /// Sets of labels, as indices into `labels` in ascending order; the first is the empty one.
     label_sets: Box<[Box<[u32]>]>,
-    /// The arguments of the errors that have any, in order of row.
-    arguments: Box<[(RowId, Box<[Argument]>)]>,
+    /// The arguments of the errors that have any.
+    arguments: Arguments,
     /// Under which key each row's record stands, and which commit wrote it.
     keys: Packed,
     stored: Packed,
@@ -106,8 +107,8 @@ impl Segment {
         Some(&self.labels[at].1)
     }
 
-    /// The rows whose error has arguments, with them.
-    pub(crate) fn arguments(&self) -> &[(RowId, Box<[Argument]>)] {
+    /// The arguments of the rows' errors.
+    pub(crate) fn arguments(&self) -> &Arguments {
         &self.arguments
     }
 
@@ -248,12 +249,6 @@ impl Segment {
             name.heap_bytes() + size_of::<(Text, Column)>() + column.bytes()
         };
         let set_bytes = |set: &[u32]| size_of::<Box<[u32]>>() + set.len() * 4;
-        let texts = |argument: &Argument| {
-            size_of::<Argument>() + argument.code.capacity() + argument.message.capacity()
-        };
-        let arguments = |(_, list): &(RowId, Box<[Argument]>)| {
-            size_of::<(RowId, Box<[Argument]>)>() + list.iter().map(texts).sum::<usize>()
-        };
         size_of::<Segment>()
             + self.len() * size_of::<State>()
             + self.columns.len() * (size_of::<Arc<Column>>() + size_of::<Column>())
@@ -262,7 +257,7 @@ impl Segment {
             + self.labels.iter().map(label).sum::<usize>()
             + self.label_set.bytes()
             + self.label_sets.iter().map(|set| set_bytes(set)).sum::<usize>()
-            + self.arguments.iter().map(arguments).sum::<usize>()
+            + self.arguments.bytes()
             + self.keys.bytes()
             + self.stored.bytes()
     }
@@ -326,7 +321,7 @@ impl Building {
             labels,
             label_set,
             label_sets,
-            arguments: build_arguments(rows),
+            arguments: Arguments::build(rows),
             keys: Packed::build(rows.iter().map(|row| row.key).collect()),
             stored: Packed::build(rows.iter().map(|row| row.stored).collect()),
         }
@@ -379,7 +374,8 @@ impl Merge {
     pub(crate) fn finish(mut self) -> Segment {
         while !self.step() {}
         let (labels, label_set, label_sets) = self.merge_labels();
-        let arguments = self.merge_arguments();
+        let arguments: Vec<_> = self.parts.iter().map(|part| &part.arguments).collect();
+        let arguments = Arguments::merge(&arguments, &self.from);
         let columns = share(std::mem::take(&mut self.columns));
         let packed = |of: fn(&Segment) -> &Packed| {
             let numbers = self.from.iter().map(|(part, row)| of(self.part(*part)).get(*row));
@@ -487,18 +483,6 @@ impl Merge {
         let set: Vec<(RowId, ValueRef<'_>)> =
             texts.iter().map(|(row, text)| (*row, ValueRef::Text(text))).collect();
         Column::build(FieldType::Text, self.from.len(), &set, None)
-    }
-
-    fn merge_arguments(&self) -> Box<[(RowId, Box<[Argument]>)]> {
-        if self.parts.iter().all(|part| part.arguments.is_empty()) {
-            return Box::default();
-        }
-        let rows = self.from.iter().zip(0..);
-        let list = |((part, old), row): (&(u8, RowId), RowId)| {
-            let arguments = self.part(*part).arguments_of(*old);
-            (!arguments.is_empty()).then(|| (row, arguments.into()))
-        };
-        rows.filter_map(list).collect()
     }
 }
 
@@ -667,14 +651,4 @@ impl LabelSets {
         self.numbers.insert(set.into(), number);
         number
     }
-}
-
-fn build_arguments(rows: &[Row]) -> Box<[(RowId, Box<[Argument]>)]> {
-    let list = |(row, id): (&Row, RowId)| match &row.job.phase {
-        Phase::Failure { detail, .. } if !detail.arguments.is_empty() => {
-            Some((id, detail.arguments.clone().into()))
-        }
-        _ => None,
-    };
-    rows.iter().zip(0..).filter_map(list).collect()
 }

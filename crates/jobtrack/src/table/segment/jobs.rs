@@ -17,8 +17,8 @@ use super::super::numbers::{Key, time_of, value_of};
 use super::Segment;
 use crate::field::{Field, ValueRef};
 use crate::job::{
-    Action, Actor, Allows, Argument, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease,
-    Phase, Progress, Request, Retention, Revision, Scope, State, Text,
+    Action, Actor, Allows, Cause, Ended, ErrorDetail, Held, Job, JobId, Labels, Lease, Phase,
+    Progress, Request, Retention, Revision, Scope, State, Text,
 };
 use crate::timestamp::Timestamp;
 
@@ -102,12 +102,6 @@ impl Segment {
         let state = self.state(row);
         let found = self.common.fetch(&self.columns, row, state);
         Found { segment: self, row, state, found }.job(text)
-    }
-
-    /// The arguments of the row's error, if it has any.
-    pub(super) fn arguments_of(&self, row: RowId) -> &[Argument] {
-        let at = self.arguments.binary_search_by_key(&row, |(row, _)| *row);
-        at.ok().and_then(|at| self.arguments.get(at)).map_or(&[], |(_, list)| list)
     }
 }
 
@@ -251,7 +245,7 @@ impl Found<'_> {
                 code: NonZeroI64::new(self.final_code()).unwrap_or(NonZeroI64::MIN),
                 detail: ErrorDetail {
                     target: self.text(&Field::ErrorTarget, text),
-                    arguments: self.segment.arguments_of(self.row).to_vec(),
+                    arguments: self.segment.arguments.of(self.row),
                 },
             },
         }
