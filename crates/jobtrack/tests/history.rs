@@ -9,6 +9,29 @@ fn config() -> ProptestConfig {
     ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::with_cases(told.unwrap_or(4_000)) }
 }
 
+/// Histories in which the two once disagreed.
+const FOUND: &[&[[u8; 4]]] = &[
+    // A parent and its child are lost within one commit, and neither stays; the next command of that
+    // commit makes the parent anew.
+    &[
+        [125, 136, 0, 196],
+        [75, 92, 46, 202],
+        [3, 0, 0, 0],
+        [20, 0, 12, 110],
+        [120, 0, 166, 0],
+        [0, 133, 0, 6],
+        [85, 0, 92, 0],
+        [125, 118, 0, 17],
+    ],
+];
+
+#[test]
+fn what_they_disagreed_in_they_agree_in_now() {
+    for bytes in FOUND {
+        jobtrack_testkit::history::play(bytes.as_flattened());
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 

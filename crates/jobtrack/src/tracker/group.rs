@@ -540,7 +540,8 @@ impl<'a> Group<'a> {
             .or_else(|| self.table.tombstones.get(id, self.now.engine))
     }
 
-    fn check_free(&self, id: JobId) -> Result<()> {
+    fn check_free(&mut self, id: JobId) -> Result<()> {
+        self.bury_expired_children(id);
         match self.find(id) {
             Ok(_) => Err(Error::new(ErrorKind::AlreadyExists, "a job has this uuid already")),
             Err(error) if error.kind() == ErrorKind::Gone => Err(Error::new(

@@ -1,10 +1,12 @@
 //! Parents and children, as they stand within a commit.
 
-use super::{Group, not_found};
+use super::super::archiving::Removals;
+use super::{Group, Place, Touched, not_found};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, JobId, State, Tenant};
 use crate::lifecycle::{self, Children};
-use crate::limits::{FAMILY_CHILDREN, FAMILY_DEPTH};
+use crate::limits::{COMMIT_COMMANDS, FAMILY_CHILDREN, FAMILY_DEPTH};
+use crate::store::Durability;
 
 impl Group<'_> {
     /// Checks that a new job can have this parent.
@@ -56,6 +58,31 @@ impl Group<'_> {
             let mut children = self.children(parent);
             children.count(before, after);
             self.plan.children.insert(parent, children);
+        }
+    }
+
+    /// Takes out the children of a job that is gone, if nobody sees any of them any more either: they
+    /// may have ended within this very commit.
+    pub(super) fn bury_expired_children(&mut self, parent: JobId) {
+        let has_none = self.children(parent).total() == 0;
+        if has_none || self.find(parent).is_ok() || !matches!(self.removals, Removals::All) {
+            return;
+        }
+        let table = self.table;
+        for id in table.sides.families.children(parent, None).take(COMMIT_COMMANDS) {
+            let Some(job) = self.version(id).and_then(|version| self.job_of(&version)) else {
+                continue;
+            };
+            if !job.is_expired(self.now.engine) || self.is_unsettled(id) {
+                return;
+            }
+            let of_group = self.plan.touched.get(&id).map(Touched::place);
+            let Some(place) = of_group.or_else(|| table.row(id).map(Place::of)) else { continue };
+            // That it is gone for good is a part of the answer.
+            self.durability = Durability::Synced;
+            self.plan.swept_until = self.plan.swept_until.max(job.expire_time());
+            self.plan.swept += 1;
+            self.bury(&job, place, false);
         }
     }
 
