@@ -8,12 +8,12 @@
 
 use std::sync::Arc;
 
+use super::bits::in_order;
 use super::explain::Trace;
 use super::meter::Meter;
 use super::nth::{Axis, Kept, nth};
 use super::order::{Direction, OrderKey};
 use super::place::{KeyValue, Mark, Position, SegmentKey};
-use super::resolve::in_order;
 use super::walk::best;
 use crate::field::{Field, ValueRef};
 use crate::job::Job;

@@ -6,6 +6,7 @@
 //! query: [`Tracker::query`](crate::Tracker::query) and [`Tracker::count`](crate::Tracker::count)
 //! take the same one.
 
+mod bits;
 mod deep;
 mod explain;
 mod expr;

@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use super::bits::Bits;
 use super::expr::{Expr, Join, Node};
 use super::meter::Meter;
 use super::term::{Comparison, Term, Test};
@@ -231,6 +232,11 @@ pub(super) struct CodeTest<'a> {
 }
 
 impl<'a> CodeTest<'a> {
+    /// The rows that pass, out of so many.
+    pub(super) fn marked(&self, rows: usize) -> Bits {
+        Bits::marked(&self.codes, self.column, rows)
+    }
+
     /// The test for these codes, if it is one at all.
     fn of(
         field: &'a Field,
@@ -433,6 +439,34 @@ impl<'a> Tests<'a> {
             Tests::All | Tests::None | Tests::Codes(_) | Tests::Rows(_) => true,
             Tests::Or(tests) => tests.iter().all(Tests::is_exact),
             Tests::Lazy(_) | Tests::And(_) => false,
+        }
+    }
+
+    /// How many columns are read for [`marked`](Tests::marked); None where not each row can be
+    /// answered at once.
+    pub(super) fn marks(&self) -> Option<usize> {
+        match self {
+            Tests::All | Tests::None | Tests::Rows(_) => Some(0),
+            Tests::Codes(_) => Some(1),
+            Tests::Lazy(_) => None,
+            Tests::And(tests) | Tests::Or(tests) => tests.iter().map(Tests::marks).sum(),
+        }
+    }
+
+    /// The rows that pass, out of so many; what [`marks`](Tests::marks) has none for passes nowhere.
+    pub(super) fn marked(&self, rows: usize) -> Bits {
+        let none = || Bits::none(rows);
+        let each = |tests: &[Tests<'_>], join: fn(Bits, &Bits) -> Bits| {
+            let marked = tests.iter().map(|test| test.marked(rows));
+            marked.reduce(|own, other| join(own, &other))
+        };
+        match self {
+            Tests::None | Tests::Lazy(_) => none(),
+            Tests::All => none().opposite(rows),
+            Tests::Codes(test) => test.marked(rows),
+            Tests::Rows(bits) => bits.clone(),
+            Tests::And(tests) => each(tests, Bits::and).unwrap_or_else(|| none().opposite(rows)),
+            Tests::Or(tests) => each(tests, Bits::or).unwrap_or_else(none),
         }
     }
 
@@ -745,72 +779,6 @@ fn resolve_list<'a>(term: &'a Term, segment: &'a Segment) -> Tests<'a> {
         return Tests::None;
     }
     if bits.len == segment.len() { Tests::All } else { Tests::Rows(bits) }
-}
-
-/// A set of rows.
-#[derive(Debug, Clone)]
-pub(super) struct Bits {
-    words: Box<[u64]>,
-    pub(super) len: usize,
-}
-
-impl Bits {
-    pub(super) fn none(rows: usize) -> Bits {
-        Bits { words: vec![0; rows.div_ceil(64)].into(), len: 0 }
-    }
-
-    pub(super) fn insert(&mut self, row: RowId) {
-        let Some(word) = self.words.get_mut(usize::from(row) / 64) else { return };
-        let bit = 1 << (row % 64);
-        self.len += usize::from(*word & bit == 0);
-        *word |= bit;
-    }
-
-    pub(super) fn contains(&self, row: RowId) -> bool {
-        self.words.get(usize::from(row) / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = RowId> + '_ {
-        self.words.iter().zip((0..).step_by(64)).flat_map(|(word, first): (&u64, u32)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.checked_sub(1)?;
-                RowId::try_from(first + bit).ok()
-            })
-        })
-    }
-
-    fn opposite(&self, rows: usize) -> Bits {
-        let mut bits = Bits::none(rows);
-        let all = (0..rows).filter_map(|row| RowId::try_from(row).ok());
-        all.filter(|row| !self.contains(*row)).for_each(|row| bits.insert(row));
-        bits
-    }
-
-    fn without(&self, other: &Bits) -> Bits {
-        let mut bits = Bits::none(self.words.len() * 64);
-        self.iter().filter(|row| !other.contains(*row)).for_each(|row| bits.insert(row));
-        bits
-    }
-}
-
-/// Puts rows of a segment of so many in order; none is there twice.
-pub(super) fn in_order(mut rows: Vec<RowId>, of: usize) -> Vec<RowId> {
-    /// More than one in so many of all are put in order by a bit for each.
-    const MANY: usize = 16;
-    if rows.is_sorted() {
-        return rows;
-    }
-    if rows.len() < of / MANY {
-        rows.sort_unstable();
-        return rows;
-    }
-    let mut bits = Bits::none(of);
-    rows.iter().for_each(|row| bits.insert(*row));
-    rows.clear();
-    rows.extend(bits.iter());
-    rows
 }
 
 /// A number of rows for an estimate.

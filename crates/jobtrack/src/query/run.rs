@@ -10,12 +10,13 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bits::in_order;
 use super::deep::{DEEP, Deep};
 use super::explain::{HEAD, NO_MATCH, TOO_LATE, Trace};
 use super::meter::{Meter, Stop};
 use super::order::OrderKey;
 use super::place::{KeyValue, Mark, Position, SegmentKey, deciding};
-use super::resolve::{Filter, in_order};
+use super::resolve::Filter;
 use super::scan::check;
 use super::token::query_hash;
 use super::walk::{Found, Search, View, Way, keys_of};

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
 
+use super::bits::Bits;
 use super::meter::Meter;
 use super::order::Direction;
 use super::place::{Mark, MarkKey, SegmentKey};
@@ -20,6 +21,9 @@ use crate::timestamp::Timestamp;
 
 /// A group of equal values with fewer rows is gathered without thinking.
 const SMALL_GROUP: usize = if cfg!(test) { 4 } else { 256 };
+
+/// In the time in which a row is told and tested so many can be marked by one test.
+const READ_IS_MARKS: usize = 8;
 
 /// How much less a walk is trusted after one that was given up.
 const DECEIVED: f64 = 8.0;
@@ -63,6 +67,15 @@ impl<'a> View<'a> {
             let code = u32::from(column.code(row));
             code != 0 && code < end
         })
+    }
+
+    /// Takes the hidden rows out of these.
+    fn hide(&self, bits: &mut Bits) {
+        self.part.dead_rows().for_each(|row| bits.remove(row));
+        if let Some((column, end)) = self.expired {
+            let rows = column.runs().flat_map(|run| column.rows_of(run, 1..end).iter());
+            rows.for_each(|row| bits.remove(row));
+        }
     }
 
     /// How many rows are hidden, dead or expired.
@@ -293,8 +306,33 @@ impl<'a, 'm> Search<'a, 'm> {
         Some(runs.map(|run| test.column.rows_of(run, range.clone())).collect())
     }
 
+    /// The rows that pass, dead and expired ones left out, if so many are to be tested that it is
+    /// quicker to answer the tests for all rows at once.
+    fn marked(&self) -> Option<Bits> {
+        let (tests, states) = (&self.resolved.tests, &self.resolved.states);
+        let mut marks = usize::from(states.is_some());
+        for test in tests {
+            marks += test.marks()?;
+        }
+        let (rows, reads) = (self.view.rows(), self.base_reads());
+        if marks == 0 || reads * READ_IS_MARKS < rows * marks {
+            return None;
+        }
+        if !self.meter.read(reads as u64) {
+            return Some(Bits::none(rows));
+        }
+        let of_states = states.iter().map(|states| states.marked(rows));
+        let marked = of_states.chain(tests.iter().map(|test| test.marked(rows)));
+        let mut bits = marked.reduce(|own, other| own.and(&other))?;
+        self.view.hide(&mut bits);
+        Some(bits)
+    }
+
     /// The rows that pass, dead and expired ones left out, in no order.
     pub(super) fn matches(&self, tell: &mut dyn FnMut(RowId)) {
+        if let Some(bits) = self.marked() {
+            return bits.iter().for_each(tell);
+        }
         let rows = self.view.rows();
         let resolved = &self.resolved;
         let least = resolved.tests.iter().min_by_key(|test| self.reads(test));
@@ -353,6 +391,9 @@ impl<'a, 'm> Search<'a, 'm> {
                 exact - gone
             }
             _ => {
+                if let Some(bits) = self.marked() {
+                    return bits.len;
+                }
                 let mut count = 0;
                 self.matches(&mut |_| count += 1);
                 count

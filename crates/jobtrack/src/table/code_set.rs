@@ -158,6 +158,53 @@ impl CodeSet {
         }
     }
 
+    /// A bit for each of so many rows: whether it has one of these codes.
+    pub(crate) fn marked(&self, codes: &Codes, rows: usize) -> Vec<u64> {
+        let mut words = vec![0; rows.div_ceil(64)];
+        let set_all = |words: &mut [u64], rows: Range<usize>| {
+            rows.for_each(|row| set(words, row));
+        };
+        match codes {
+            Codes::Same(code) if self.contains(*code) => set_all(&mut words, 0..rows),
+            Codes::Same(_) => {}
+            Codes::Ascending => {
+                for range in &self.ranges {
+                    let (start, end) = (range.start.max(1) as usize, range.end.max(1) as usize);
+                    set_all(&mut words, start - 1..(end - 1).min(rows));
+                }
+            }
+            Codes::Bytes(codes) => {
+                let mut takes = [false; 256];
+                takes.iter_mut().zip(0..).for_each(|(takes, code)| *takes = self.contains(code));
+                mark(&mut words, codes, |code| {
+                    takes.get(usize::from(code)).copied().unwrap_or(false)
+                });
+            }
+            Codes::Words(codes) => match (self.ranges.as_slice(), &self.bits) {
+                ([range], None) => {
+                    let (start, length) = (range.start, range.end - range.start);
+                    mark(&mut words, codes, |code| u32::from(code).wrapping_sub(start) < length);
+                }
+                _ => mark(&mut words, codes, |code| self.contains(code)),
+            },
+            Codes::Sparse { rows: set_rows, codes } => {
+                let takes_unset = self.contains(0);
+                if takes_unset {
+                    set_all(&mut words, 0..rows);
+                }
+                for (row, code) in set_rows.iter().zip(codes) {
+                    let row = usize::from(*row);
+                    match self.contains(*code) {
+                        true => set(&mut words, row),
+                        false if takes_unset => clear(&mut words, row),
+                        false => {}
+                    }
+                }
+            }
+        }
+        words
+    }
+
     fn with_bits(mut self) -> CodeSet {
         if self.ranges.len() > FEW {
             let end = self.ranges.last().map_or(0, |range| range.end as usize);
@@ -170,6 +217,25 @@ impl CodeSet {
             self.bits = Some(bits.into());
         }
         self
+    }
+}
+
+/// A bit for each code, in turn: whether it is taken.
+fn mark<C: Copy>(words: &mut [u64], codes: &[C], takes: impl Fn(C) -> bool) {
+    for (word, codes) in words.iter_mut().zip(codes.chunks(64)) {
+        *word = codes.iter().rev().fold(0, |word, code| word << 1 | u64::from(takes(*code)));
+    }
+}
+
+fn set(words: &mut [u64], row: usize) {
+    if let Some(word) = words.get_mut(row / 64) {
+        *word |= 1 << (row % 64);
+    }
+}
+
+fn clear(words: &mut [u64], row: usize) {
+    if let Some(word) = words.get_mut(row / 64) {
+        *word &= !(1 << (row % 64));
     }
 }
 
