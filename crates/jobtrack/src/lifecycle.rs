@@ -332,17 +332,23 @@ pub(crate) fn differs_in(job: &Job, new: &NewJob) -> Option<&'static str> {
 pub(crate) fn import(parts: &JobParts, leases: &LeaseOptions, now: Moment) -> Result<Job> {
     check_importable(parts)?;
     check_past(parts, now)?;
-    let mut parts = parts.clone();
-    parts.revision = Revision::default();
-    if let Some(lease) = &mut parts.lease {
+    let stays = if parts.state.is_terminal() { Some(stay(parts, now)?) } else { None };
+    let mut job = Job::of_parts(parts)?;
+    job.revision = Revision::default();
+    if let Some(lease) = &mut job.lease {
         // Whoever held the job elsewhere has as long as ever to be heard of.
         let term = lease.term.unwrap_or(leases.term);
         (lease.term, lease.until) = (Some(term), now.engine.saturating_add(term));
     }
-    if parts.state.is_terminal() {
-        retain(&mut parts, now)?;
+    if let (
+        Some((span, from, expire_time)),
+        Phase::Success { ended, .. } | Phase::Failure { ended, .. },
+    ) = (stays, &mut job.phase)
+    {
+        (job.retention.span, job.retention.from) = (span, from);
+        ended.expire_time = expire_time;
     }
-    Job::try_from(parts)
+    Ok(job)
 }
 
 fn begin(job: &mut Job, stamp: Timestamp) {
@@ -673,15 +679,14 @@ fn check_past(parts: &JobParts, now: Moment) -> Result<()> {
     Ok(())
 }
 
-/// Settles retention and expiry of an imported job that has ended.
-fn retain(parts: &mut JobParts, now: Moment) -> Result<()> {
-    match (parts.expire_time, parts.retained_from) {
+/// How long an imported job stays that has ended, from when on that counts, and when it expires.
+fn stay(parts: &JobParts, now: Moment) -> Result<(Duration, Option<Timestamp>, Option<Timestamp>)> {
+    let (span, from, expire_time) = match (parts.expire_time, parts.retained_from) {
         // It stays until it is let go.
-        (None, from) if parts.held.is_some() => parts.retained_from = from.or(Some(now.engine)),
+        (None, from) if parts.held.is_some() => (parts.retention, from.unwrap_or(now.engine), None),
         (None, from) => {
             let from = from.unwrap_or(now.engine);
-            parts.retained_from = Some(from);
-            parts.expire_time = Some(from.saturating_add(parts.retention));
+            (parts.retention, from, Some(from.saturating_add(parts.retention)))
         }
         (Some(expire_time), Some(from)) => {
             let sum = from.saturating_add(parts.retention);
@@ -692,13 +697,13 @@ fn retain(parts: &mut JobParts, now: Moment) -> Result<()> {
                 )
                 .with_field("expire_time"));
             }
+            (parts.retention, from, Some(expire_time))
         }
         (Some(expire_time), None) => {
             let end_time = parts.end_time.unwrap_or(parts.update_time);
-            parts.retained_from = Some(end_time.min(expire_time));
-            parts.retention = expire_time.saturating_since(end_time);
+            let span = expire_time.saturating_since(end_time);
             // Otherwise what is exported could not be imported again.
-            if parts.retention > Duration::from_secs(RETENTION_SECONDS) {
+            if span > Duration::from_secs(RETENTION_SECONDS) {
                 return Err(Error::new(
                     ErrorKind::LimitExceeded,
                     format!(
@@ -708,14 +713,15 @@ fn retain(parts: &mut JobParts, now: Moment) -> Result<()> {
                 )
                 .with_field("expire_time"));
             }
+            (span, end_time.min(expire_time), Some(expire_time))
         }
-    }
-    match parts.expire_time {
+    };
+    match expire_time {
         Some(expire_time) if expire_time <= now.engine => {
             Err(Error::new(ErrorKind::Gone, format!("the job expired at {expire_time}"))
                 .with_job(parts.uuid))
         }
-        _ => Ok(()),
+        _ => Ok((span, Some(from), expire_time)),
     }
 }
 

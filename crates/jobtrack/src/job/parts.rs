@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Allows, Cause, Ended, ErrorDetail, Held, Job, JobError, JobId, Lease, Phase, Progress, Request,
-    Retention, Revision, Scope, State, Text, Told,
+    Allows, Cause, Ended, ErrorDetail, Held, Job, JobError, JobId, Labels, Lease, Phase, Progress,
+    Request, Retention, Revision, Scope, State, Text, Told,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::timestamp::Timestamp;
@@ -190,15 +190,23 @@ impl TryFrom<JobParts> for Job {
     /// code other than 0 and a message for every failure, and the same in its error; no expiry for a
     /// job that is held.
     fn try_from(parts: JobParts) -> Result<Job> {
-        check_times(&parts)?;
-        let phase = phase(&parts)?;
-        let scope = parts.scope.filter(|scope| *scope != Scope::default());
+        Job::of_parts(&parts)
+    }
+}
+
+impl Job {
+    /// The job of these parts. Its texts are copied once, wherever they come from.
+    pub(crate) fn of_parts(parts: &JobParts) -> Result<Job> {
+        check_times(parts)?;
+        let phase = phase(parts)?;
+        let scope = parts.scope.as_ref().filter(|scope| **scope != Scope::default());
+        let labels = parts.labels.iter().map(|(name, value)| (name.into(), value.into()));
         Ok(Job {
             uuid: parts.uuid,
             phase,
-            requested: parts.requested,
-            description: parts.description.into(),
-            message: parts.message.into(),
+            requested: parts.requested.clone(),
+            description: (&parts.description).into(),
+            message: (&parts.message).into(),
             create_time: parts.create_time,
             update_time: parts.update_time,
             retention: Retention {
@@ -206,22 +214,22 @@ impl TryFrom<JobParts> for Job {
                 from: parts.retained_from,
                 told: parts.retention_told,
             },
-            held: parts.held.map(Box::new),
+            held: parts.held.clone().map(Box::new),
             deadline: parts.deadline,
-            kind: parts.kind.into(),
-            node: parts.node.into(),
-            scope,
-            labels: parts.labels.into(),
-            progress: parts.progress,
+            kind: (&parts.kind).into(),
+            node: (&parts.node).into(),
+            scope: scope.cloned(),
+            labels: Labels::from_sorted(labels),
+            progress: parts.progress.clone(),
             parent: parts.parent,
             allows: parts.allows,
             cooperative: parts.cooperative,
-            lease: parts.lease.map(Box::new),
+            lease: parts.lease.clone().map(Box::new),
             claims: parts.claims,
             losses: parts.losses,
             payload_bytes: parts.payload_bytes,
             result_bytes: parts.result_bytes,
-            idempotency_key: parts.idempotency_key.map(Text::from),
+            idempotency_key: parts.idempotency_key.as_ref().map(Text::from),
             revision: parts.revision,
         })
     }

@@ -211,8 +211,10 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         state,
         requested: record.requested.as_ref().map(request_of).transpose()?,
         cause: record.cause.map(cause_of).transpose()?,
-        description: record.description.into(),
-        message: record.message.into(),
+        // No invariant is about this and the texts below that are left out here; they are put in as
+        // they are to stay.
+        description: String::new(),
+        message: if state == State::Failure { record.message.into() } else { String::new() },
         code: record.code,
         error,
         create_time: time_of(record.create_time)?,
@@ -226,8 +228,8 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         retained_from: record.retained_from.map(time_of).transpose()?,
         expire_time: record.expire_time.map(time_of).transpose()?,
         deadline: record.deadline.map(time_of).transpose()?,
-        kind: record.kind.into(),
-        node: record.node.into(),
+        kind: String::new(),
+        node: String::new(),
         scope: record.scope.map(|(name, id)| Scope { name: name.into(), id: id.into() }),
         labels: BTreeMap::new(),
         progress: record.progress.map(|progress| Progress {
@@ -255,10 +257,14 @@ pub(crate) fn decode_job(bytes: &[u8], number: u64) -> Result<Job> {
         idempotency_key: record.idempotency_key.map(Into::into),
         revision: Revision { epoch: record.epoch, number },
     };
-    let job = Job::try_from(parts)
+    let mut job = Job::of_parts(&parts)
         .map_err(|error| damaged(&format!("the job breaks an invariant: {error}")))?;
-    // No invariant is about labels, and a tree of them on the way would cost more than all the rest.
-    Ok(Job { labels: labels_of(&record.labels), ..job })
+    job.description = record.description.into();
+    job.message = record.message.into();
+    job.kind = record.kind.into();
+    job.node = record.node.into();
+    job.labels = labels_of(&record.labels);
+    Ok(job)
 }
 
 /// The labels of a record: in order of name as they were written, unless another wrote them.

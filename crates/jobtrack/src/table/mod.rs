@@ -54,7 +54,7 @@ pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
-pub(crate) use hash::FastMap;
+pub(crate) use hash::{FastMap, FastState};
 pub(crate) use keys::Key as IdempotencyKey;
 pub(crate) use matches::{Matched, Matches, Wildcard};
 pub(crate) use numbers::{Key, key_of};
@@ -197,6 +197,11 @@ impl Table {
         self.len
     }
 
+    /// Whether the job has a row, expired or not.
+    pub(crate) fn contains(&self, id: JobId) -> bool {
+        self.find(id).is_some()
+    }
+
     /// The job's row, expired or not.
     pub(crate) fn row(&self, id: JobId) -> Option<Row> {
         Some(match self.find(id)?.1 {
@@ -213,10 +218,19 @@ impl Table {
 
     /// Puts the job in, in place of what stood there.
     pub(crate) fn put(&mut self, row: Row) {
+        let (before, place) = self.take(row.job.uuid);
+        self.put_in_place(row, before.as_deref(), place);
+    }
+
+    /// Puts in a job that is not there, which spares looking for it.
+    pub(crate) fn put_new(&mut self, row: Row) {
+        self.put_in_place(row, None, None);
+    }
+
+    fn put_in_place(&mut self, row: Row, before: Option<&Job>, place: Option<PlaceId>) {
         let id = row.job.uuid;
         let active = self.active();
-        let (before, place) = self.take(id);
-        self.sides.changed(before.as_deref(), Some(&row.job));
+        self.sides.changed(before, Some(&row.job));
         self.tally_in(&row.job);
         match place {
             Some(place) if place != active => {

@@ -272,6 +272,9 @@ impl Segment {
     }
 }
 
+/// The jobs of so many rows stay in the nearest memory while they are gone through.
+const ROWS_AT_HAND: usize = 64;
+
 /// A segment in the making, a column at a time, so that the work can be spread. Each call is given the
 /// same rows.
 #[derive(Debug)]
@@ -287,16 +290,16 @@ impl Building {
     /// Begins the segment of these jobs, as [`Segment::build`] wants them.
     pub(crate) fn new(rows: &[Row]) -> Building {
         let states = rows.iter().map(|row| row.job.state()).collect();
-        let is_same = Field::FIXED.iter().map(|field| {
-            let mut values = rows.iter().map(|row| field.value(&row.job));
-            let first = values.next();
-            values.all(|value| Some(value) == first)
-        });
-        Building {
-            states,
-            is_same: is_same.collect(),
-            columns: Vec::with_capacity(Field::FIXED.len()),
+        let mut is_same = vec![true; Field::FIXED.len()];
+        let first = rows.first();
+        // Some rows at a time: all fields of a job are looked at while it is at hand.
+        for some in rows.chunks(ROWS_AT_HAND) {
+            for (field, is_same) in Field::FIXED.iter().zip(&mut is_same).filter(|(_, it)| **it) {
+                let value = first.map(|row| field.value(&row.job));
+                *is_same = some.iter().all(|row| Some(field.value(&row.job)) == value);
+            }
         }
+        Building { states, is_same, columns: Vec::with_capacity(Field::FIXED.len()) }
     }
 
     /// Builds one more column, and says whether all are built.

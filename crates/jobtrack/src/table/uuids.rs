@@ -22,6 +22,8 @@ const SHARD_BITS: u32 = 10;
 pub(crate) struct Uuids {
     hasher: FastState,
     shards: Box<[Shard]>,
+    /// Of all shards: they are asked for with each new job.
+    slots: usize,
 }
 
 /// Linear probing; an entry stands at or behind the slot that its tag names.
@@ -35,7 +37,7 @@ struct Shard {
 impl Default for Uuids {
     fn default() -> Self {
         let shards = vec![Shard::default(); 1 << SHARD_BITS].into();
-        Uuids { hasher: FastState::default(), shards }
+        Uuids { hasher: FastState::default(), shards, slots: 0 }
     }
 }
 
@@ -49,7 +51,10 @@ impl Uuids {
     /// Notes where a uuid is that was not there before.
     pub(crate) fn insert(&mut self, id: JobId, place: PlaceId) {
         let (shard, tag) = self.split(id);
-        self.shards[shard].insert(tag, place);
+        let shard = &mut self.shards[shard];
+        let before = shard.slots.len();
+        shard.insert(tag, place);
+        self.slots += shard.slots.len() - before;
     }
 
     /// Notes that a uuid has moved.
@@ -64,13 +69,15 @@ impl Uuids {
     /// Forgets a uuid.
     pub(crate) fn remove(&mut self, id: JobId, place: PlaceId) {
         let (shard, tag) = self.split(id);
-        self.shards[shard].remove(tag, place);
+        let shard = &mut self.shards[shard];
+        let before = shard.slots.len();
+        shard.remove(tag, place);
+        self.slots -= before - shard.slots.len();
     }
 
     /// Bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
-        let slots: usize = self.shards.iter().map(|shard| shard.slots.len() * 8).sum();
-        slots + self.shards.len() * size_of::<Shard>()
+        self.slots * size_of::<u64>() + self.shards.len() * size_of::<Shard>()
     }
 
     #[allow(clippy::cast_possible_truncation)] // Some bits for the one, others for the other.
@@ -252,6 +259,8 @@ mod tests {
                 let found = uuids.find(id(n), |place| Some(place) == expected);
                 prop_assert_eq!(found, expected);
             }
+            let slots: usize = uuids.shards.iter().map(|shard| shard.slots.len()).sum();
+            prop_assert_eq!(uuids.slots, slots);
         }
     }
 }

@@ -221,7 +221,7 @@ impl Inner {
         let (keys, shortlists) = (driver.keys, &mut driver.shortlists);
         let (options, overlay) = (&self.options, &self.overlay);
         let mut group = Group::new(&view, options, clock, now, keys, shortlists, overlay);
-        group = group.removing(removals);
+        group = group.removing(removals).expecting(entries.len());
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);

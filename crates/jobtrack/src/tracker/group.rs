@@ -78,10 +78,10 @@ struct Touched {
     key: u64,
     /// The number of the commit that wrote the record before; None for a new job.
     stored: Option<u64>,
-    /// What the store has of its claims.
-    claims: Option<Claims>,
+    /// What the store has of its claims. Boxed, as what follows, since few of many jobs have any.
+    claims: Option<Box<Claims>>,
     /// What the store has of how it was told to stay.
-    stay: Option<Stay>,
+    stay: Option<Box<Stay>>,
     /// Its place among those made; None if it is gone.
     now: Option<usize>,
     /// The head that it is swept from, or the segment and row.
@@ -234,6 +234,17 @@ impl<'a> Group<'a> {
         Group { removals, ..self }
     }
 
+    /// Makes room for what so many commands come to, in one go: what grows by and by is moved several
+    /// times.
+    pub(super) fn expecting(mut self, commands: usize) -> Self {
+        self.plan.touched.reserve(commands);
+        self.plan.made.reserve(commands);
+        self.plan.steps.reserve(commands);
+        self.plan.notes.reserve(commands);
+        self.plan.decided.reserve(commands);
+        self
+    }
+
     /// Takes up to `budget` jobs and as many tombstones whose time is up, and as many jobs whose
     /// lease or deadline has run out.
     pub(super) fn sweep(&mut self, budget: usize) {
@@ -311,7 +322,8 @@ impl<'a> Group<'a> {
         make: impl FnOnce() -> Result<Job>,
     ) -> Decided {
         let rests_on = self.rests_on(id);
-        if let Err(error) = self.check_free(id) {
+        let is_unknown = self.is_unknown(id);
+        if !is_unknown && let Err(error) = self.check_free(id) {
             return Decided::Refused(error.with_field("uuid").with_job(id), rests_on);
         }
         if let Err(error) = self.check_memory(tenant) {
@@ -331,7 +343,7 @@ impl<'a> Group<'a> {
                 if let Err(error) = self.make_room(tenant, &job) {
                     return Decided::Refused(error.with_job(id), RestsOn::Group);
                 }
-                let place = self.place_for(id);
+                let place = if is_unknown { self.new_place() } else { self.place_for(id) };
                 self.created += 1;
                 self.make(place, job)
             }
@@ -384,6 +396,11 @@ impl<'a> Group<'a> {
             self.removed += 1;
             return Place::of(row);
         }
+        self.new_place()
+    }
+
+    /// A place behind all others.
+    fn new_place(&mut self) -> Place {
         let key = self.plan.keys.job;
         self.plan.keys.job += 1;
         Place { key, stored: None, before: None }
@@ -540,6 +557,15 @@ impl<'a> Group<'a> {
             .or_else(|| self.table.tombstones.get(id, self.now.engine))
     }
 
+    /// Whether nothing at all is known of this uuid, as of nearly every new job's: found out without
+    /// making up a refusal on the way.
+    fn is_unknown(&self, id: JobId) -> bool {
+        !self.plan.touched.contains_key(&id)
+            && !self.table.contains(id)
+            && self.table.tombstones.record(id).is_none()
+            && self.children(id).total() == 0
+    }
+
     fn check_free(&mut self, id: JobId) -> Result<()> {
         self.bury_expired_children(id);
         match self.find(id) {
@@ -641,10 +667,10 @@ impl<'a> Group<'a> {
     }
 
     /// What the store has of a job's claims, before this group; `earlier` is the job as it was found.
-    fn claims_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Claims> {
+    fn claims_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Box<Claims>> {
         match self.plan.touched.get(&id) {
-            Some(touched) => touched.claims,
-            None => earlier.and_then(Claims::of),
+            Some(touched) => touched.claims.clone(),
+            None => earlier.and_then(Claims::of).map(Box::new),
         }
     }
 
@@ -716,7 +742,8 @@ impl<'a> Group<'a> {
         let mut batch = Batch {
             id,
             expectations: Vec::with_capacity(self.plan.touched.len() + 1),
-            writes: Vec::with_capacity(self.plan.touched.len() + self.plan.buried.len() + 1),
+            // A record of each job, one of its log, and of one that has gone its tombstone.
+            writes: Vec::with_capacity(2 * self.plan.touched.len() + self.plan.buried.len() + 1),
         };
         batch.expectations.push(head_expected(Some(self.table.revision.number)));
         for touched in self.plan.touched.values() {
@@ -796,11 +823,11 @@ impl Touched {
 
     /// The write of the record of the job's claims, where that changes.
     fn write_of_claims(&self, now: Option<&Job>) -> Result<Option<Write>> {
-        let before = self.claims;
+        let before = self.claims.as_deref();
         let now = now.and_then(Claims::of);
         let is_known = |now: &Claims| {
             // Without a lease the record is as good as it was.
-            before.as_ref().is_some_and(|before| {
+            before.is_some_and(|before| {
                 now == before
                     || (now.since.is_none()
                         && (now.job, now.claims, now.losses)
@@ -871,27 +898,29 @@ impl Plan {
         let overlaid = self.overlaid.into_inner();
         // What goes does so first: its key may be another's by now.
         let gone = self.touched.iter().filter(|(_, touched)| touched.now.is_none());
-        let still_there = self.touched.iter().filter(|(_, touched)| touched.now.is_some());
-        for (id, touched) in gone.chain(still_there) {
-            let id = *id;
-            match touched.now.and_then(|index| made.get(index)) {
-                Some(job) if !job.state().is_terminal() => {
-                    if let Some(number) = overlaid.get(&id) {
-                        overlay.stored(id, *number);
-                    }
-                }
-                _ => overlay.forget(id),
+        for (id, touched) in gone {
+            overlay.forget(*id);
+            match touched.row {
+                Some((head, None)) => table.remove_from_head(*id, head),
+                Some((part, Some(row))) => table.remove_row(*id, part, row),
+                None => _ = table.remove(*id),
             }
-            match touched.now.and_then(|index| made.get(index)) {
-                Some(job) => {
-                    let job = Arc::clone(job);
-                    table.put(Row { job, key: touched.key, stored: number });
-                }
-                None => match touched.row {
-                    Some((head, None)) => table.remove_from_head(id, head),
-                    Some((part, Some(row))) => table.remove_row(id, part, row),
-                    None => _ = table.remove(id),
-                },
+        }
+        // What stays goes in as it was made, which mostly is in order of uuid.
+        for (job, index) in made.iter().zip(0..) {
+            let id = job.uuid;
+            let Some(touched) = self.touched.get(&id).filter(|it| it.now == Some(index)) else {
+                continue;
+            };
+            match overlaid.get(&id) {
+                _ if job.state().is_terminal() => overlay.forget(id),
+                Some(number) => overlay.stored(id, *number),
+                None => {}
+            }
+            let row = Row { job: Arc::clone(job), key: touched.key, stored: number };
+            match touched.stored {
+                Some(_) => table.put(row),
+                None => table.put_new(row),
             }
         }
         // A child that comes to a parent which has ended meanwhile, or before, has yet to follow it.

@@ -810,9 +810,9 @@ impl Inner {
     fn run_all(&self, commands: impl IntoIterator<Item = Command>) -> Vec<Result<Applied>> {
         // All of them are there before the first is queued: the lead may fall to any of them, and
         // must not fall to an iterator that waits for somebody else.
-        let mut entries = Vec::new();
+        let commands = commands.into_iter();
+        let mut entries = Vec::with_capacity(commands.size_hint().0.min(COMMIT_COMMANDS));
         let slots: Vec<_> = commands
-            .into_iter()
             .map(|command| {
                 command.check(&self.options.limits)?;
                 let entry = Entry::new(command, true);

@@ -1,10 +1,9 @@
 //! What a commit notes for the logs of its jobs, until it has its number.
 
-use std::collections::HashMap;
-
 use super::{Decided, Group, Plan, Touched};
 use crate::command::{Command, Report, Update};
 use crate::job::{Action, Actor, Cause, Job, JobId, LogEntry, LogKind, Revision, Severity, State};
+use crate::table::{FastMap, FastState};
 
 /// One change of a job, for its log.
 pub(super) struct Note {
@@ -97,8 +96,9 @@ impl Group<'_> {
 impl Plan {
     /// What the commit does to the logs of its jobs.
     pub(in crate::tracker) fn logged(&mut self, epoch: u64) -> Vec<Logged> {
-        let mut logged = Vec::new();
-        let mut of_jobs: HashMap<JobId, (bool, Vec<LogEntry>)> = HashMap::new();
+        let mut logged = Vec::with_capacity(self.touched.len());
+        let mut of_jobs: FastMap<JobId, (bool, Vec<LogEntry>)> =
+            FastMap::with_capacity_and_hasher(self.notes.len(), FastState::default());
         for note in std::mem::take(&mut self.notes) {
             let Some(job) = self.made.get(note.made) else { continue };
             let (begins, entries) = of_jobs.entry(job.uuid).or_default();
@@ -107,6 +107,8 @@ impl Plan {
                 entries.clear();
                 *begins = true;
             }
+            // Mostly it is the only one.
+            entries.reserve_exact(usize::from(entries.is_empty()));
             let ordinal = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             entries.push(note.entry(job, epoch, ordinal));
         }

@@ -27,10 +27,10 @@ impl Group<'_> {
 
     /// What the store has of how a job was told to stay, before this group; `earlier` is the job as
     /// it was found.
-    pub(super) fn stay_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Stay> {
+    pub(super) fn stay_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Box<Stay>> {
         match self.plan.touched.get(&id) {
             Some(touched) => touched.stay.clone(),
-            None => earlier.and_then(Stay::of),
+            None => earlier.and_then(Stay::of).map(Box::new),
         }
     }
 }
@@ -39,7 +39,7 @@ impl Touched {
     /// The write of the record of how the job was told to stay, where that changes.
     pub(super) fn write_of_stay(&self, now: Option<&Job>) -> Result<Option<Write>> {
         let now = now.and_then(Stay::of);
-        if now == self.stay {
+        if now.as_ref() == self.stay.as_deref() {
             return Ok(None);
         }
         let value = now.as_ref().map(encode_stay).transpose()?;
