@@ -60,9 +60,10 @@ impl<'a> Asked<'a> {
 
 /// What an update does to a job.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // The large one is what mostly comes, and is moved once.
 pub(crate) enum Outcome {
     /// The job is another now.
-    Changed(Box<Job>),
+    Changed(Job),
     /// What was asked is so already.
     Unchanged,
     /// The job is to be forgotten.
@@ -252,7 +253,7 @@ pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) 
     if asked.token.is_some() && step != Renew {
         lease::renew(&mut next, None, now)?;
     }
-    Ok(Outcome::Changed(Box::new(next)))
+    Ok(Outcome::Changed(next))
 }
 
 /// The job that a creation makes.

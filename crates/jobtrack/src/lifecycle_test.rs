@@ -32,7 +32,7 @@ fn decide_at(job: &Job, update: &Update, second: i64) -> Result<Outcome> {
 #[track_caller]
 fn changed(job: &Job, update: &Update, second: i64) -> Job {
     match decide_at(job, update, second).unwrap() {
-        Outcome::Changed(job) => *job,
+        Outcome::Changed(job) => job,
         other => panic!("{other:?}"),
     }
 }
@@ -110,7 +110,7 @@ macro_rules! cells {
                         Ok(Outcome::Unchanged) => To(job.state()),
                         Ok(Outcome::Changed(next)) => {
                             // What the lifecycle makes is what the store would take back.
-                            assert_eq!(Job::try_from(JobParts::from(&*next)).unwrap(), *next);
+                            assert_eq!(Job::try_from(JobParts::from(&next)).unwrap(), next);
                             assert_eq!(next.update_time, at(40));
                             To(next.state())
                         }

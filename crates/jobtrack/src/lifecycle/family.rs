@@ -182,7 +182,7 @@ pub(crate) fn follow(
     let asked = Asked { message_bytes, ..Asked::of(&nobody, &reason) };
     // What it does not allow, it is not made to do.
     match decide(child, &Update::Request(Action::Cancel), asked, now) {
-        Ok(Outcome::Changed(next)) => Some(*next),
+        Ok(Outcome::Changed(next)) => Some(next),
         _ => None,
     }
 }

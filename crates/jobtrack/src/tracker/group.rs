@@ -438,7 +438,7 @@ impl<'a> Group<'a> {
             Err(error) => Decided::Refused(error, rests_on),
             Ok(Outcome::Unchanged) => self.unchanged(&job, command.durability),
             Ok(Outcome::Changed(next)) => {
-                let made = self.make(place, *next);
+                let made = self.make(place, next);
                 self.note_update(&made, &job, command, update);
                 made
             }
