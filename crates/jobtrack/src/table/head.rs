@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::rows::{Row, Rows, job_bytes};
 use super::uuids::PlaceId;
@@ -19,12 +20,32 @@ pub(crate) struct Head {
     pub(crate) rows: Arc<Rows>,
     pub(crate) expiries: BTreeSet<(Timestamp, JobId)>,
     job_bytes: usize,
+    /// Whether its rows are on their way into a segment: then none is replaced here any more.
+    is_sealed: AtomicBool,
 }
 
 impl Head {
     /// An empty one.
     pub(crate) fn new(id: PlaceId) -> Head {
-        Head { id, rows: Arc::default(), expiries: BTreeSet::new(), job_bytes: 0 }
+        Head {
+            id,
+            rows: Arc::default(),
+            expiries: BTreeSet::new(),
+            job_bytes: 0,
+            is_sealed: AtomicBool::new(false),
+        }
+    }
+
+    /// The rows as they are now, of which a segment is to be made.
+    pub(crate) fn begin_seal(&self) -> Arc<Rows> {
+        // Whoever changes the table has it alone, so no order with anything else is needed.
+        self.is_sealed.store(true, Ordering::Relaxed);
+        Arc::clone(&self.rows)
+    }
+
+    /// Whether rows may still be replaced in it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_sealed.load(Ordering::Relaxed)
     }
 
     /// Puts a job in that is not in it.
@@ -34,6 +55,20 @@ impl Head {
         }
         self.job_bytes += job_bytes(&row.job);
         Arc::make_mut(&mut self.rows).put(row);
+    }
+
+    /// Puts a job in place of the one of its uuid, which is in it.
+    pub(crate) fn replace(&mut self, row: Row) -> Option<Row> {
+        let (id, after) = (row.job.uuid, row.job.expire_time());
+        self.job_bytes += job_bytes(&row.job);
+        let before = Arc::make_mut(&mut self.rows).put(row)?;
+        self.job_bytes -= job_bytes(&before.job);
+        let expiry = before.job.expire_time();
+        if expiry != after {
+            expiry.map(|time| self.expiries.remove(&(time, id)));
+            self.expiries.extend(after.map(|time| (time, id)));
+        }
+        Some(before)
     }
 
     /// Takes a job out.

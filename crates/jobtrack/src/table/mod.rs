@@ -121,6 +121,8 @@ pub(crate) struct Table {
     text: String,
     /// What is due but not swept, counted up to where it was last asked for.
     due: Mutex<Due>,
+    /// No row expires before this: so that mostly nobody has to ask every head and segment.
+    next_expiry: Timestamp,
     pub(crate) tombstones: Tombstones,
     pub(crate) sides: Sides,
     pub(crate) revision: Revision,
@@ -186,6 +188,7 @@ impl Table {
             tally: Tally::default(),
             text: String::new(),
             due: Mutex::new(Due { until: Timestamp::MIN, tally: Tally::default() }),
+            next_expiry: Timestamp::MAX,
             tombstones: Tombstones::default(),
             sides: Sides::default(),
             revision: Revision::default(),
@@ -218,8 +221,27 @@ impl Table {
 
     /// Puts the job in, in place of what stood there.
     pub(crate) fn put(&mut self, row: Row) {
-        let (before, place) = self.take(row.job.uuid);
-        self.put_in_place(row, before.as_deref(), place);
+        match self.find(row.job.uuid) {
+            Some((_, At::Head(at))) if self.heads.get(at).is_some_and(Head::is_open) => {
+                self.replace_in_head(at, row);
+            }
+            Some((place, at)) => {
+                let before = self.take_from(at, row.job.uuid);
+                self.put_in_place(row, before.as_deref(), Some(place));
+            }
+            None => self.put_new(row),
+        }
+    }
+
+    /// Puts the job in place of what stands in this head. A job that changes again soon, as most do
+    /// that are new, so takes no more room, and of what it was in between no segment is made.
+    fn replace_in_head(&mut self, at: usize, row: Row) {
+        let job = Arc::clone(&row.job);
+        let Some(before) = self.heads.get_mut(at).and_then(|head| head.replace(row)) else { return };
+        let before = before.job;
+        self.sides.changed(Some(&before), Some(&job));
+        self.tally_out(&before.kind, before.state(), before.expire_time());
+        self.tally_in(&job);
     }
 
     /// Puts in a job that is not there, which spares looking for it.
@@ -331,6 +353,7 @@ impl Table {
         self.len += segment.len();
         let mut part = Part::of(segment);
         part.id = place;
+        self.next_expiry = part.next_expiry().map_or(self.next_expiry, |it| it.min(self.next_expiry));
         Arc::make_mut(&mut self.parts).push(part);
         self.renumber();
         Ok(())
@@ -377,15 +400,26 @@ impl Table {
 
     /// Whether jobs are due at this horizon.
     pub(crate) fn has_due(&self, horizon: Timestamp) -> bool {
+        horizon >= self.next_expiry && self.expiries().any(|next| next <= horizon)
+    }
+
+    /// Finds out when the next row expires, after some have gone.
+    pub(crate) fn find_next_expiry(&mut self) {
+        self.next_expiry = self.expiries().min().unwrap_or(Timestamp::MAX);
+    }
+
+    /// When the next row expires in each head and each segment.
+    fn expiries(&self) -> impl Iterator<Item = Timestamp> {
         let heads = self.heads.iter().filter_map(|head| head.expiries.first());
         let heads = heads.map(|(expire_time, _)| *expire_time);
-        heads.chain(self.parts.iter().filter_map(Part::next_expiry)).any(|next| next <= horizon)
+        heads.chain(self.parts.iter().filter_map(Part::next_expiry))
     }
 
     /// Whether a job expires after one horizon and not after the other, so that an answer at the
     /// later one hides what an answer at the earlier one showed.
     pub(crate) fn expires_between(&self, after: Timestamp, until: Timestamp) -> bool {
         after < until
+            && until >= self.next_expiry
             && self.expiring_by_place(Some(after), until).any(|mut place| place.next().is_some())
     }
 
@@ -452,6 +486,19 @@ impl Table {
     fn turn_head(&mut self) {
         let id = self.places.add(Moved::Head(self.heads.len()));
         self.heads.push(Head::new(id));
+    }
+
+    /// Lets go of a head that waits to be sealed, if nothing is left in it that could be.
+    fn drop_if_empty(&mut self, at: usize) {
+        let is_last = at + 1 >= self.heads.len();
+        if is_last || self.heads.get(at).is_none_or(|head| head.rows.len() > 0 || !head.is_open()) {
+            return;
+        }
+        let id = self.heads.remove(at).id;
+        self.places.set(id, Moved::Gone);
+        for (head, at) in self.heads.iter().zip(0..).skip(at) {
+            self.places.set(head.id, Moved::Head(at));
+        }
     }
 
     /// Notes where heads and segments stand now.
@@ -523,6 +570,7 @@ impl Table {
         match at {
             At::Head(at) => {
                 let row = self.heads.get_mut(at)?.remove(id)?;
+                self.drop_if_empty(at);
                 self.tally_out(&row.job.kind, row.job.state(), row.job.expire_time());
                 Some(row.job)
             }
@@ -546,6 +594,7 @@ impl Table {
 
     fn tally_in(&mut self, job: &Job) {
         self.tally.add(&job.kind, job.state());
+        self.next_expiry = job.expire_time().map_or(self.next_expiry, |it| it.min(self.next_expiry));
         let due = self.due.get_mut();
         if job.is_expired(due.until) {
             due.tally.add(&job.kind, job.state());

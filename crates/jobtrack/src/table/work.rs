@@ -20,6 +20,9 @@ const SIZES: usize = 3;
 const HEADS_BEHIND: usize = 8;
 const SIZES_BEHIND: usize = 2;
 
+/// So many times as many heads may wait that have few rows left.
+const SPARSE_HEADS: usize = 4;
+
 /// With so many times as many heads waiting, sealing does not keep pace.
 const HEADS_FAR_BEHIND: usize = 2;
 
@@ -118,7 +121,7 @@ impl Table {
         });
         // One that is as large as a segment is sealed all the same.
         let count = fitting.count().max(1);
-        let heads = waiting.iter().take(count).map(|head| (head.id, Arc::clone(&head.rows)));
+        let heads = waiting.iter().take(count).map(|head| (head.id, head.begin_seal()));
         let heads: Vec<_> = heads.collect();
         let from = From::Heads(heads);
         (!waiting.is_empty()).then_some(Work { from, seal: None, merge: None, made: Vec::new() })
@@ -164,14 +167,25 @@ impl Table {
         }
     }
 
-    /// Whether so many heads wait that each change must do a part of their sealing.
+    /// Whether so much waits in heads that each change must do a part of their sealing.
     pub(crate) fn seals_behind(&self) -> bool {
-        self.heads.len() > HEADS_BEHIND
+        self.heads_wait(1)
     }
 
-    /// Whether so many heads wait that changes must wait until all of them are sealed.
+    /// Whether so much waits in heads that changes must wait until all of them are sealed.
     pub(crate) fn seals_far_behind(&self) -> bool {
-        self.heads.len() > HEADS_BEHIND * HEADS_FAR_BEHIND
+        self.heads_wait(HEADS_FAR_BEHIND)
+    }
+
+    /// Whether so many times as much waits as may. Rows are what makes them slow to search, and they
+    /// grow fewer as jobs end; but each head is searched by itself, so not too many may have few.
+    fn heads_wait(&self, times: usize) -> bool {
+        let most = HEADS_BEHIND * times;
+        let Some((_, waiting)) = self.heads.split_last() else { return false };
+        waiting.len() > most * SPARSE_HEADS
+            || waiting.len() >= most
+                && waiting.iter().map(|head| head.rows.len()).sum::<usize>()
+                    >= most * self.shape.head_rows
     }
 
     /// Whether so many segments wait that each change must do a part of a merge.
@@ -267,6 +281,7 @@ impl Table {
             }
         }
         self.places.forget();
+        self.find_next_expiry();
         self.merges_behind = self.count_merges_behind();
         retired
     }

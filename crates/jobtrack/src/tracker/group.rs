@@ -942,6 +942,9 @@ impl Plan {
         if self.lost_one {
             table.tombstones.forget(revision);
         }
+        if self.swept > 0 {
+            table.find_next_expiry();
+        }
         table.revision = revision;
         let transitions =
             self.steps.into_iter().filter_map(|step| step.transition(&made)).collect();
