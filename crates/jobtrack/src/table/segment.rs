@@ -283,7 +283,9 @@ pub(crate) struct Building {
     /// Of each fixed field whether all rows have the same value, or none. Most fields are so, which is
     /// found in one pass over the jobs, and only the others are gone through once more each.
     is_same: Vec<bool>,
-    columns: Vec<Column>,
+    /// Of each pair of [`ALIKE`] whether all rows have the same values of both.
+    is_alike: [bool; ALIKE.len()],
+    columns: Vec<Arc<Column>>,
 }
 
 impl Building {
@@ -291,6 +293,7 @@ impl Building {
     pub(crate) fn new(rows: &[Row]) -> Building {
         let states = rows.iter().map(|row| row.job.state()).collect();
         let mut is_same = vec![true; Field::FIXED.len()];
+        let mut is_alike = [true; ALIKE.len()];
         let first = rows.first();
         // Some rows at a time: all fields of a job are looked at while it is at hand.
         for some in rows.chunks(ROWS_AT_HAND) {
@@ -298,15 +301,20 @@ impl Building {
                 let value = first.map(|row| field.value(&row.job));
                 *is_same = some.iter().all(|row| Some(field.value(&row.job)) == value);
             }
+            for ((field, other), is_alike) in ALIKE.iter().zip(&mut is_alike).filter(|it| *it.1) {
+                *is_alike = some.iter().all(|row| field.value(&row.job) == other.value(&row.job));
+            }
         }
-        Building { states, is_same, columns: Vec::with_capacity(Field::FIXED.len()) }
+        Building { states, is_same, is_alike, columns: Vec::with_capacity(Field::FIXED.len()) }
     }
 
     /// Builds one more column, and says whether all are built.
     pub(crate) fn step(&mut self, rows: &[Row]) -> bool {
         let at = self.columns.len();
         if let Some(field) = Field::FIXED.get(at) {
-            let column = build_column(field, rows, &self.states, self.is_same[at]);
+            let shared = shared(field, &self.columns, |pair, _| self.is_alike[pair]);
+            let build = || Arc::new(build_column(field, rows, &self.states, self.is_same[at]));
+            let column = shared.unwrap_or_else(build);
             self.columns.push(column);
         }
         self.columns.len() == Field::FIXED.len()
@@ -315,7 +323,7 @@ impl Building {
     /// The segment, once all columns are built.
     pub(crate) fn finish(mut self, rows: &[Row]) -> Segment {
         while !self.step(rows) {}
-        let columns = share(self.columns);
+        let columns: Box<[Arc<Column>]> = self.columns.into();
         let (labels, label_set, label_sets) = build_labels(rows);
         Segment {
             states: self.states,
@@ -338,7 +346,7 @@ pub(crate) struct Merge {
     /// Row by row of the new segment the part and its row that it comes from, in order of uuid.
     from: Vec<(u8, RowId)>,
     states: Box<[State]>,
-    columns: Vec<Column>,
+    columns: Vec<Arc<Column>>,
 }
 
 impl Merge {
@@ -360,14 +368,13 @@ impl Merge {
     /// Merges one more column, and says whether all are merged.
     pub(crate) fn step(&mut self) -> bool {
         if let Some(field) = Field::FIXED.get(self.columns.len()) {
-            let column = if *field == Field::Uuid {
-                Column::ascending(
-                    &self.uuids().map(|id| id.as_uuid().as_u128()).collect::<Vec<_>>(),
-                )
-            } else {
-                let columns: Vec<_> = self.parts.iter().map(|part| part.column(field)).collect();
-                Column::merge(&columns, &self.from, parting(field, &self.states))
+            let is_alike = |_, other: &Field| {
+                let (at, other) = (field.index().unwrap_or(0), other.index().unwrap_or(0));
+                self.parts.iter().all(|part| Arc::ptr_eq(&part.columns[at], &part.columns[other]))
             };
+            let shared = shared(field, &self.columns, is_alike);
+            let merge = || Arc::new(self.merge_column(field));
+            let column = shared.unwrap_or_else(merge);
             self.columns.push(column);
         }
         self.columns.len() == Field::FIXED.len()
@@ -379,7 +386,7 @@ impl Merge {
         let (labels, label_set, label_sets) = self.merge_labels();
         let arguments: Vec<_> = self.parts.iter().map(|part| &part.arguments).collect();
         let arguments = Arguments::merge(&arguments, &self.from);
-        let columns = share(std::mem::take(&mut self.columns));
+        let columns = share(std::mem::take(&mut self.columns).into());
         let packed = |of: fn(&Segment) -> &Packed| {
             let numbers = self.from.iter().map(|(part, row)| of(self.part(*part)).get(*row));
             Packed::build(numbers.collect())
@@ -395,6 +402,15 @@ impl Merge {
             stored: packed(|segment| &segment.stored),
             states: self.states,
         }
+    }
+
+    fn merge_column(&self, field: &Field) -> Column {
+        if *field == Field::Uuid {
+            let keys: Vec<Key> = self.uuids().map(|id| id.as_uuid().as_u128()).collect();
+            return Column::ascending(&keys);
+        }
+        let columns: Vec<_> = self.parts.iter().map(|part| part.column(field)).collect();
+        Column::merge(&columns, &self.from, parting(field, &self.states))
     }
 
     fn part(&self, part: u8) -> &Segment {
@@ -534,15 +550,27 @@ impl Packed {
 }
 
 /// Fields that mostly have the values of another one: a job that has ended was changed last when it
-/// ended, is kept from then on, and has done all there was to do.
+/// ended, is kept from then on, and has done all there was to do. The other one has its column first.
 const ALIKE: [(Field, Field); 3] = [
     (Field::UpdateTime, Field::EndTime),
     (Field::RetainedFrom, Field::EndTime),
     (Field::ProgressTotal, Field::ProgressDone),
 ];
 
-fn share(columns: Vec<Column>) -> Box<[Arc<Column>]> {
-    let mut columns: Box<[Arc<Column>]> = columns.into_iter().map(Arc::new).collect();
+/// The column of the other field of a pair of [`ALIKE`], if this one is alike; `is_alike` is asked with
+/// the pair's number and the other field.
+fn shared(
+    field: &Field,
+    columns: &[Arc<Column>],
+    is_alike: impl FnOnce(usize, &Field) -> bool,
+) -> Option<Arc<Column>> {
+    let pair = ALIKE.iter().position(|(own, _)| own == field)?;
+    let other = &ALIKE[pair].1;
+    columns.get(other.index()?).filter(|_| is_alike(pair, other)).cloned()
+}
+
+/// Shares the columns that have come to be alike.
+fn share(mut columns: Box<[Arc<Column>]>) -> Box<[Arc<Column>]> {
     for (field, other) in ALIKE {
         if let (Some(at), Some(other)) = (field.index(), other.index())
             && columns[at] == columns[other]
@@ -556,8 +584,15 @@ fn share(columns: Vec<Column>) -> Box<[Arc<Column>]> {
 /// By what the order of a field's column is parted. The times that are asked for together with a
 /// state: then both together cost no more than the time alone.
 fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
-    let is_parted =
-        matches!(field, Field::CreateTime | Field::StartTime | Field::EndTime | Field::UpdateTime);
+    let is_parted = matches!(
+        field,
+        Field::CreateTime
+            | Field::StartTime
+            | Field::EndTime
+            | Field::UpdateTime
+            // So that it can share the column of the end.
+            | Field::RetainedFrom
+    );
     is_parted.then_some(states)
 }
 
