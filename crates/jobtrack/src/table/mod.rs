@@ -54,7 +54,7 @@ pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};
 pub use counts::Counts;
 pub(crate) use counts::Tally;
-pub(crate) use hash::{FastMap, FastState};
+pub(crate) use hash::FastMap;
 pub(crate) use keys::Key as IdempotencyKey;
 pub(crate) use matches::{Matched, Matches, Wildcard};
 pub(crate) use numbers::{Key, key_of};

@@ -75,11 +75,11 @@ impl Inner {
             use ErrorKind::{AlreadyExists, Gone, NotFound};
             matches!(kind, Some(Gone | NotFound | AlreadyExists))
         };
-        if answers.iter().any(|(_, answer)| says_gone(answer)) {
+        if answers.iter().any(says_gone) {
             self.hide(self.time.now());
         }
-        for (slot, answer) in answers {
-            slot.fill(answer);
+        for (entry, answer) in entries.iter().zip(answers) {
+            entry.slot.fill(answer);
         }
         self.tidy_a_share();
     }
@@ -237,14 +237,14 @@ impl Inner {
         let record_bytes = group.bytes();
         let prepared = match group.prepare(id) {
             Ok(prepared) => prepared,
-            Err((error, slots)) => {
+            Err(error) => {
                 driver.shortlists.clear();
-                let answers = slots.into_iter().map(|slot| (slot, Err(error.clone()))).collect();
+                let answers = entries.iter().map(|_| Err(error.clone())).collect();
                 return (answers, Err(error));
             }
         };
         drop(view);
-        let Prepared { mut batch, mut plan } = prepared;
+        let Prepared { mut batch, plan } = prepared;
         if let Err(error) = self.archiving.take(&plan.leaving, clock.monotonic(), now.engine) {
             // All the same without removing anything, so that no change waits for the archive.
             driver.shortlists.clear();
@@ -257,8 +257,7 @@ impl Inner {
             }
             return (plan.without_commit(revision), Ok(Maintained::default()));
         }
-        let logged = plan.logged(revision.epoch);
-        let stored = self.write_logs(logged, &mut batch);
+        let stored = self.write_logs(plan.logged(revision.epoch), &mut batch);
         match stored.and_then(|()| self.store_batch(driver, &batch, durability)) {
             Err(error) => {
                 driver.shortlists.clear();

@@ -20,7 +20,7 @@ use self::log::Note;
 use super::archiving::Removals;
 use super::progress::{self, Overlay};
 use super::shortlist::Shortlists;
-use super::ticket::{Entry, Slot};
+use super::ticket::Entry;
 use super::{Applied, Options, View};
 use crate::clock::Clock;
 use crate::command::{Change, Command, Update};
@@ -86,6 +86,8 @@ struct Touched {
     now: Option<usize>,
     /// The head that it is swept from, or the segment and row.
     row: Option<(PlaceId, Option<RowId>)>,
+    /// The latest of its notes for the log.
+    noted: Option<usize>,
 }
 
 /// Where a job's record stands, and what stood there before.
@@ -159,7 +161,8 @@ pub(super) struct Plan {
     forgotten_tombstones: Vec<(u64, JobId)>,
     /// The keys that jobs of this group have, or (None) had.
     keys_taken: FastMap<IdempotencyKey, Option<JobId>>,
-    decided: Vec<(Arc<Slot>, Decided)>,
+    /// What became of each command, in turn.
+    decided: Vec<Decided>,
     /// The latest expiry among the jobs swept.
     pub(super) swept_until: Option<Timestamp>,
     pub(super) swept: usize,
@@ -312,7 +315,7 @@ impl<'a> Group<'a> {
         if !matches!(decided, Decided::Refused(..)) {
             self.durability = self.durability.max(*durability);
         }
-        self.plan.decided.push((Arc::clone(&entry.slot), decided));
+        self.plan.decided.push(decided);
     }
 
     fn add(
@@ -613,6 +616,7 @@ impl<'a> Group<'a> {
         let had_key = earlier.and_then(IdempotencyKey::of);
         let claims = self.claims_before(id, earlier);
         let stay = self.stay_before(id, earlier);
+        let noted = self.plan.touched.get(&id).and_then(|touched| touched.noted);
         self.count_bytes(place.before.as_ref(), Some(&job));
         if old == job.parent {
             self.count_child(old, old_state, Some(job.state()));
@@ -636,7 +640,7 @@ impl<'a> Group<'a> {
             self.shortlists.changed(id, Some(&job));
         }
         self.plan.made.push(job);
-        let touched = Touched { key, stored, claims, stay, now: Some(made), row: None };
+        let touched = Touched { key, stored, claims, stay, now: Some(made), row: None, noted };
         self.plan.touched.insert(id, touched);
         Decided::Made(made)
     }
@@ -690,7 +694,8 @@ impl<'a> Group<'a> {
         let Place { key, stored, before } = place;
         self.take_key(IdempotencyKey::of(job), None, id);
         self.count_child(job.parent, Some(job.state()), None);
-        self.lay(gone, before, Touched { key, stored, claims, stay, now: None, row: None });
+        let touched = Touched { key, stored, claims, stay, now: None, row: None, noted: None };
+        self.lay(gone, before, touched);
     }
 
     /// Buries the expired job of a row that concerns nothing beside the rows, and makes no job of it.
@@ -700,7 +705,7 @@ impl<'a> Group<'a> {
         let (stored, row_at) = (Some(stored), Some((part.id, Some(row))));
         // Of a plain row there is neither; see `Table::is_plain`.
         let (claims, stay) = (None, None);
-        let touched = Touched { key, stored, claims, stay, now: None, row: row_at };
+        let touched = Touched { key, stored, claims, stay, now: None, row: row_at, noted: None };
         self.lay(part.segment.gone(row), before, touched);
     }
 
@@ -729,13 +734,9 @@ impl<'a> Group<'a> {
     }
 
     /// The batch of this id, with the horizon that goes with every commit.
-    pub(super) fn prepare(self, id: Uuid) -> Result<Prepared, (Error, Vec<Arc<Slot>>)> {
-        match self.batch(id) {
-            Err(error) => {
-                Err((error, self.plan.decided.into_iter().map(|(slot, _)| slot).collect()))
-            }
-            Ok(batch) => Ok(Prepared { batch, plan: self.plan }),
-        }
+    pub(super) fn prepare(self, id: Uuid) -> Result<Prepared> {
+        let batch = self.batch(id)?;
+        Ok(Prepared { batch, plan: self.plan })
     }
 
     fn batch(&self, id: Uuid) -> Result<Batch> {
@@ -854,8 +855,8 @@ pub(super) fn head_write(head: Head) -> Result<Write> {
     Ok(Write { space: Space::Meta, key: HEAD_KEY.to_vec(), value: Some(encode_head(&head)?) })
 }
 
-/// The answers of a plan that was carried out: to be given once everything is visible.
-pub(super) type Answers = Vec<(Arc<Slot>, Result<Applied>)>;
+/// The answers to the commands of a plan, in turn: to be given once everything is visible.
+pub(super) type Answers = Vec<Result<Applied>>;
 
 /// What is to be told of a plan that was carried out.
 pub(super) struct Published {
@@ -951,22 +952,22 @@ impl Plan {
         let answers = self
             .decided
             .into_iter()
-            .map(|(slot, decided)| (slot, decided.answer(&made, revision)))
+            .map(|decided| decided.answer(&made, revision))
             .collect();
         Published { answers, ended, transitions }
     }
 
     /// The answers when nothing was to be committed.
     pub(super) fn without_commit(self, revision: Revision) -> Answers {
-        let answer = |(slot, decided): (_, Decided)| (slot, decided.answer(&[], revision));
+        let answer = |decided: Decided| decided.answer(&[], revision);
         self.decided.into_iter().map(answer).collect()
     }
 
     /// The answers when the commit failed: what rests on the table alone still holds.
     pub(super) fn failed(self, error: &Error, revision: Revision) -> Answers {
-        let answer = |(slot, decided): (_, Decided)| match decided.rests_on_table() {
-            true => (slot, decided.answer(&[], revision)),
-            false => (slot, Err(error.clone())),
+        let answer = |decided: Decided| match decided.rests_on_table() {
+            true => decided.answer(&[], revision),
+            false => Err(error.clone()),
         };
         self.decided.into_iter().map(answer).collect()
     }

@@ -148,7 +148,11 @@ impl Inner {
     }
 
     /// Adds to the batch what it does to the logs of its jobs.
-    pub(super) fn write_logs(&self, logged: Vec<Logged>, batch: &mut Batch) -> Result<()> {
+    pub(super) fn write_logs(
+        &self,
+        logged: impl Iterator<Item = Logged>,
+        batch: &mut Batch,
+    ) -> Result<()> {
         let options = &self.options.log;
         for logged in logged {
             let (key, value) = match logged {

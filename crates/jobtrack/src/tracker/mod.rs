@@ -822,7 +822,9 @@ impl Inner {
             })
             .collect();
         self.queue.push(entries);
-        slots.into_iter().map(|slot| slot.and_then(|slot| self.lead_until(&slot))).collect()
+        // All that one commit has decided need not wait for anything.
+        let answer = |slot: Arc<Slot>| slot.outcome().unwrap_or_else(|| self.lead_until(&slot));
+        slots.into_iter().map(|slot| slot.and_then(answer)).collect()
     }
 
     /// The job as it is known ahead of the store.

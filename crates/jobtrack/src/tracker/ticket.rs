@@ -97,6 +97,11 @@ impl Slot {
         self.state.lock().outcome.is_some()
     }
 
+    /// The outcome, if it is there.
+    pub(super) fn outcome(&self) -> Option<Result<Applied>> {
+        self.state.lock().outcome.clone()
+    }
+
     fn hand_lead(&self) {
         self.state.lock().leads = true;
         self.changed.notify_all();

@@ -3,12 +3,13 @@
 use super::{Decided, Group, Plan, Touched};
 use crate::command::{Command, Report, Update};
 use crate::job::{Action, Actor, Cause, Job, JobId, LogEntry, LogKind, Revision, Severity, State};
-use crate::table::{FastMap, FastState};
 
 /// One change of a job, for its log.
 pub(super) struct Note {
     /// The job as the change left it, among those made.
     made: usize,
+    /// The note before it of the same job.
+    earlier: Option<usize>,
     kind: LogKind,
     from: Option<State>,
     actor: Actor,
@@ -34,7 +35,7 @@ impl Group<'_> {
         let has_message = self.plan.made.get(made).is_some_and(|job| !job.message.is_empty());
         let severity = has_message.then_some(Severity::Info);
         let (actor, reason) = (command.actor.clone(), command.reason.clone());
-        self.plan.notes.push(Note { made, kind, from: None, actor, reason, severity });
+        self.note(Note { made, earlier: None, kind, from: None, actor, reason, severity });
     }
 
     /// Notes what a command has made of a job.
@@ -56,8 +57,8 @@ impl Group<'_> {
             actor = Actor::named(&*lease.holder);
         }
         let reason = command.reason.clone();
-        let from = Some(before.state());
-        self.plan.notes.push(Note { made: *made, kind, from, actor, reason, severity: told });
+        let (made, from, severity) = (*made, Some(before.state()), told);
+        self.note(Note { made, earlier: None, kind, from, actor, reason, severity });
     }
 
     /// Notes what has become of a job whose lease or deadline had run out.
@@ -89,49 +90,57 @@ impl Group<'_> {
         let Some(job) = self.plan.made.get(made) else { return };
         let severity = severity_of_change(before, job);
         let (from, actor) = (Some(before.state()), Actor::default());
-        self.plan.notes.push(Note { made, kind, from, actor, reason, severity });
+        self.note(Note { made, earlier: None, kind, from, actor, reason, severity });
+    }
+
+    /// Puts the note behind those of the same job.
+    fn note(&mut self, note: Note) {
+        let Some(job) = self.plan.made.get(note.made) else { return };
+        let Some(touched) = self.plan.touched.get_mut(&job.uuid) else { return };
+        let earlier = touched.noted.replace(self.plan.notes.len());
+        self.plan.notes.push(Note { earlier, ..note });
     }
 }
 
 impl Plan {
     /// What the commit does to the logs of its jobs.
-    pub(in crate::tracker) fn logged(&mut self, epoch: u64) -> Vec<Logged> {
-        let mut logged = Vec::with_capacity(self.touched.len());
-        let mut of_jobs: FastMap<JobId, (bool, Vec<LogEntry>)> =
-            FastMap::with_capacity_and_hasher(self.notes.len(), FastState::default());
-        for note in std::mem::take(&mut self.notes) {
-            let Some(job) = self.made.get(note.made) else { continue };
-            let (begins, entries) = of_jobs.entry(job.uuid).or_default();
-            if matches!(note.kind, LogKind::Created | LogKind::Imported) {
+    pub(in crate::tracker) fn logged(&self, epoch: u64) -> impl Iterator<Item = Logged> {
+        self.touched.iter().filter_map(move |(id, touched)| {
+            let Touched { key, stored, now, noted, .. } = *touched;
+            if now.is_none() {
+                return stored.map(|_| Logged::Ends(key));
+            }
+            let mut entries = Vec::with_capacity(1);
+            let mut begins = false;
+            let notes = std::iter::successors(self.notes.get(noted?), |note| {
+                self.notes.get(note.earlier?)
+            });
+            for note in notes {
+                entries.extend(self.made.get(note.made).map(|job| note.entry(job, epoch)));
+                begins = matches!(note.kind, LogKind::Created | LogKind::Imported);
                 // One of the same uuid that the group had before is gone.
-                entries.clear();
-                *begins = true;
-            }
-            // Mostly it is the only one.
-            entries.reserve_exact(usize::from(entries.is_empty()));
-            let ordinal = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            entries.push(note.entry(job, epoch, ordinal));
-        }
-        for (id, touched) in &self.touched {
-            let Touched { key, stored, now, .. } = *touched;
-            match (now, of_jobs.remove(id)) {
-                (None, _) if stored.is_some() => logged.push(Logged::Ends(key)),
-                (Some(_), Some((true, entries))) => {
-                    logged.push(Logged::Begins(key, *id, entries));
+                if begins {
+                    break;
                 }
-                (Some(_), Some((false, entries))) => {
-                    logged.push(Logged::Grows(key, *id, entries));
-                }
-                _ => {}
             }
-        }
-        logged
+            entries.reverse();
+            for (entry, ordinal) in entries.iter_mut().zip(0..) {
+                entry.ordinal = ordinal;
+            }
+            Some(if begins {
+                Logged::Begins(key, *id, entries)
+            } else {
+                Logged::Grows(key, *id, entries)
+            })
+        })
     }
 }
 
 impl Note {
-    fn entry(self, job: &Job, epoch: u64, ordinal: u32) -> LogEntry {
-        let Note { kind, from, actor, reason, severity, .. } = self;
+    /// The entry, but for which one it is.
+    fn entry(&self, job: &Job, epoch: u64) -> LogEntry {
+        let Note { kind, from, severity, .. } = *self;
+        let (actor, reason, ordinal) = (self.actor.clone(), self.reason.clone(), 0);
         let to = Some(job.state()).filter(|to| from != Some(*to));
         // The number is the store's to give.
         let revision = Revision { epoch, number: 0 };
