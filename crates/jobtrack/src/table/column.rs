@@ -8,6 +8,7 @@
 // that no more rows come than fit.
 #![allow(clippy::indexing_slicing)]
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::codes::{Code, Codes, RowId, is_sparse};
@@ -120,6 +121,22 @@ impl RowList<'_> {
     }
 }
 
+/// The codes of a column that is merged: in a plain list, since each row of it is asked for.
+enum Source<'a> {
+    Same(Code),
+    Each(Cow<'a, [Code]>),
+}
+
+impl Source<'_> {
+    #[inline]
+    fn get(&self, row: RowId) -> Code {
+        match self {
+            Source::Same(code) => *code,
+            Source::Each(codes) => codes[usize::from(row)],
+        }
+    }
+}
+
 /// Where a value lies among the codes of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -157,25 +174,52 @@ impl Column {
             return Column::unset(rows);
         }
         if states.is_none() && is_sparse(set.len(), rows) {
-            return Column::build_sparse(field_type, rows, set);
+            let set_rows = set.iter().map(|(row, _)| *row).collect();
+            return Column::build_sparse(rows, set_rows, |codes| {
+                let places = set.iter().zip(0..).map(|((_, value), place)| (place, *value));
+                Values::build(field_type, &places.collect::<Vec<_>>(), codes)
+            });
         }
         let mut codes = vec![0; rows];
         let values = Values::build(field_type, set, &mut codes);
         Column::of(values, &codes, states)
     }
 
+    /// The same of numbers, given as their keys.
+    pub(crate) fn build_numbers(
+        rows: usize,
+        set: &[RowId],
+        keys: &[Key],
+        states: Option<&[State]>,
+    ) -> Column {
+        if set.is_empty() {
+            return Column::unset(rows);
+        }
+        let keys = keys.iter().copied();
+        if states.is_none() && is_sparse(set.len(), rows) {
+            return Column::build_sparse(rows, set.into(), |codes| {
+                Values::Numbers(build_numbers(keys.zip(0..), codes))
+            });
+        }
+        let mut codes = vec![0; rows];
+        let values = build_numbers(keys.zip(set.iter().map(|row| (*row).into())), &mut codes);
+        Column::of(Values::Numbers(values), &codes, states)
+    }
+
     /// The same for few set rows, at a cost that the others have no part in: a segment may have a
     /// label for each of its rows.
-    fn build_sparse(field_type: FieldType, rows: usize, set: &[(RowId, ValueRef<'_>)]) -> Column {
-        let places: Vec<(RowId, ValueRef<'_>)> =
-            set.iter().zip(0..).map(|((_, value), place)| (place, *value)).collect();
+    fn build_sparse(
+        rows: usize,
+        set: Box<[RowId]>,
+        values: impl FnOnce(&mut [Code]) -> Values,
+    ) -> Column {
         let mut codes = vec![0; set.len()];
-        let values = Values::build(field_type, &places, &mut codes);
+        let values = values(&mut codes);
         let mut order = Order::build(&codes, values.len(), None);
-        order.rows.iter_mut().for_each(|place| *place = set[usize::from(*place)].0);
-        let set_rows = set.iter().map(|(row, _)| *row).collect();
-        let codes = Codes::Sparse { rows: set_rows, codes: codes.into() };
-        Column::made(values, codes, Some(order), rows, set.len())
+        order.rows.iter_mut().for_each(|place| *place = set[usize::from(*place)]);
+        let count = set.len();
+        let codes = Codes::Sparse { rows: set, codes: codes.into() };
+        Column::made(values, codes, Some(order), rows, count)
     }
 
     /// The column of numbers that ascend strictly with the rows.
@@ -185,16 +229,20 @@ impl Column {
     }
 
     /// Joins columns of one field: row by row the part and its row that the new row comes from.
+    /// `whole` says of each part whether every row of it does.
     pub(crate) fn merge(
         parts: &[Option<&Column>],
         from: &[(u8, RowId)],
+        whole: &[bool],
         states: Option<&[State]>,
     ) -> Column {
         let rows = from.len();
         if parts.iter().flatten().all(|part| part.set == 0) {
             return Column::unset(rows);
         }
-        let used = used_codes(parts, from);
+        let sources: Vec<Source<'_>> =
+            parts.iter().map(|part| part.map_or(Source::Same(0), Column::source)).collect();
+        let used = used_codes(parts, &sources, from, whole);
         let (values, maps) = merge_values(parts, &used);
         // The commonest case of all: a field that has one value everywhere.
         if let Some(code) = same_code(parts, &maps) {
@@ -202,13 +250,28 @@ impl Column {
             let values = if code == 0 { Values::None } else { values };
             return Column::made(values, Codes::Same(code), None, rows, set);
         }
-        let mut codes = Vec::with_capacity(rows);
-        for (part, row) in from {
+        let codes = from.iter().map(|(part, row)| {
             let part = usize::from(*part);
-            let code = parts[part].map_or(0, |column| column.codes.get(*row));
-            codes.push(maps[part][usize::from(code)]);
+            maps[part][usize::from(sources[part].get(*row))]
+        });
+        Column::of(values, &codes.collect::<Vec<_>>(), states)
+    }
+
+    /// The codes, to be asked for row by row.
+    fn source(&self) -> Source<'_> {
+        match &self.codes {
+            Codes::Same(code) => Source::Same(*code),
+            Codes::Words(codes) => Source::Each(Cow::Borrowed(codes)),
+            Codes::Bytes(codes) => {
+                Source::Each(codes.iter().map(|code| Code::from(*code)).collect())
+            }
+            Codes::Ascending => Source::Each((0..self.rows).map(|row| narrow(row + 1)).collect()),
+            Codes::Sparse { rows, codes } => {
+                let mut each = vec![0; self.rows as usize];
+                rows.iter().zip(codes).for_each(|(row, code)| each[usize::from(*row)] = *code);
+                Source::Each(each.into())
+            }
         }
-        Column::of(values, &codes, states)
     }
 
     fn of(values: Values, codes: &[Code], states: Option<&[State]>) -> Column {
@@ -394,7 +457,10 @@ impl Values {
     fn build(field_type: FieldType, set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Values {
         match field_type {
             FieldType::Text | FieldType::Word(_) => Values::Texts(build_texts(set, codes)),
-            _ => Values::Numbers(build_numbers(set, codes)),
+            _ => {
+                let keys = set.iter().filter_map(|(row, value)| Some((key_of(value)?, *row)));
+                Values::Numbers(build_numbers(keys.map(|(key, row)| (key, row.into())), codes))
+            }
         }
     }
 
@@ -522,15 +588,14 @@ fn build_texts<'a>(set: &[(RowId, ValueRef<'a>)], codes: &mut [Code]) -> Texts {
     Texts::build(distinct.iter().map(|(text, _)| *text))
 }
 
-fn build_numbers(set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Numbers {
-    let keys: Vec<(Key, u32)> =
-        set.iter().filter_map(|(row, value)| Some((key_of(value)?, (*row).into()))).collect();
+/// The distinct numbers, whose codes are put into `codes`, at the place that stands with each.
+fn build_numbers(keys: impl Iterator<Item = (Key, u32)> + Clone, codes: &mut [Code]) -> Numbers {
     let mut distinct: Vec<Key> = Vec::new();
-    each_in_order(&keys, 16, &mut |key, row| {
+    each_in_order(keys, 16, &mut |key, place| {
         if distinct.last() != Some(&key) {
             distinct.push(key);
         }
-        if let Some(code) = codes.get_mut(row as usize) {
+        if let Some(code) = codes.get_mut(place as usize) {
             *code = narrow(count(distinct.len()));
         }
     });
@@ -540,13 +605,17 @@ fn build_numbers(set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Numbers {
 /// Tells numbers in ascending order, each with what belongs to it, which takes so many bits. Where both
 /// fit into one word together, and they nearly always do, that is what is sorted.
 #[allow(clippy::cast_possible_truncation)] // Each form is chosen because it holds them.
-fn each_in_order(numbers: &[(Key, u32)], bits: u32, tell: &mut dyn FnMut(Key, u32)) {
-    let least = numbers.iter().map(|(key, _)| *key).min().unwrap_or(0);
-    let span = numbers.iter().map(|(key, _)| *key - least).max().unwrap_or(0);
+fn each_in_order(
+    numbers: impl Iterator<Item = (Key, u32)> + Clone,
+    bits: u32,
+    tell: &mut dyn FnMut(Key, u32),
+) {
+    let bounds = |(least, most): (Key, Key), (key, _)| (least.min(key), most.max(key));
+    let (least, most) = numbers.clone().fold((Key::MAX, Key::MIN), bounds);
     let mask = (1 << bits) - 1;
-    if span < 1 << (64 - bits) {
-        let word = |(key, with): &(Key, u32)| (((key - least) as u64) << bits) | u64::from(*with);
-        let mut words: Vec<u64> = numbers.iter().map(word).collect();
+    if most.saturating_sub(least) < 1 << (64 - bits) {
+        let word = |(key, with): (Key, u32)| (((key - least) as u64) << bits) | u64::from(with);
+        let mut words: Vec<u64> = numbers.map(word).collect();
         // Of parts that are merged each is sorted, and times of rows mostly ascend with their uuids: this
         // kind of sort makes use of that.
         words.sort();
@@ -554,32 +623,32 @@ fn each_in_order(numbers: &[(Key, u32)], bits: u32, tell: &mut dyn FnMut(Key, u3
             tell(least + u128::from(word >> bits), (word & mask) as u32);
         });
     } else {
-        let mut numbers = numbers.to_vec();
+        let mut numbers: Vec<(Key, u32)> = numbers.collect();
         numbers.sort_unstable();
         numbers.into_iter().for_each(|(key, with)| tell(key, with));
     }
 }
 
 /// Of each part and code whether a row that stays has it.
-fn used_codes(parts: &[Option<&Column>], from: &[(u8, RowId)]) -> Vec<Vec<bool>> {
-    let none = |part: &Option<&Column>| vec![false; part.map_or(1, |c| c.values.len() + 1)];
-    let mut used: Vec<Vec<bool>> = parts.iter().map(none).collect();
-    // A part of one value need not be asked row by row.
-    let is_same: Vec<bool> =
-        parts.iter().map(|part| part.is_none_or(|c| matches!(c.codes, Codes::Same(_)))).collect();
+fn used_codes(
+    parts: &[Option<&Column>],
+    sources: &[Source<'_>],
+    from: &[(u8, RowId)],
+    whole: &[bool],
+) -> Vec<Vec<bool>> {
+    // Of a part that stays whole every value is used, since some row has it.
+    let begun = parts.iter().zip(whole).map(|(part, whole)| {
+        let mut used = vec![*whole; part.map_or(1, |column| column.values.len() + 1)];
+        used[0] = true;
+        used
+    });
+    let mut used: Vec<Vec<bool>> = begun.collect();
+    if whole.iter().all(|whole| *whole) {
+        return used;
+    }
     for (part, row) in from {
         let index = usize::from(*part);
-        match parts[index] {
-            Some(column) if !is_same[index] => {
-                used[index][usize::from(column.codes.get(*row))] = true;
-            }
-            Some(column) => {
-                if let Codes::Same(code) = column.codes {
-                    used[index][usize::from(code)] = true;
-                }
-            }
-            None => {}
-        }
+        used[index][usize::from(sources[index].get(*row))] = true;
     }
     used
 }
@@ -615,7 +684,7 @@ fn merge_values(parts: &[Option<&Column>], used: &[Vec<bool>]) -> (Values, Vec<V
         all.extend(used.map(|index| (numbers.get(index), part << 16 | count(index + 1))));
     }
     let mut distinct: Vec<Key> = Vec::new();
-    each_in_order(&all, 24, &mut |key, from| {
+    each_in_order(all.iter().copied(), 24, &mut |key, from| {
         if distinct.last() != Some(&key) {
             distinct.push(key);
         }

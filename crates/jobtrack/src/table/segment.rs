@@ -16,7 +16,7 @@ use super::arguments::Arguments;
 use super::codes::{Codes, RowId, is_sparse};
 use super::column::{Column, count};
 use super::hash::FastMap;
-use super::numbers::{Key, time_of, value_of};
+use super::numbers::{Key, key_of, time_of, value_of};
 use super::rows::Row;
 use crate::field::{Field, FieldType, ValueRef};
 use crate::job::{Gone, Job, JobId, Revision, Scope, State, Text};
@@ -283,6 +283,8 @@ pub(crate) struct Building {
     /// Of each fixed field whether all rows have the same value, or none. Most fields are so, which is
     /// found in one pass over the jobs, and only the others are gone through once more each.
     is_same: Vec<bool>,
+    /// Of each fixed field that holds numbers, and different ones, what they are.
+    numbers: Vec<Gathered>,
     /// Of each pair of [`ALIKE`] whether all rows have the same values of both.
     is_alike: [bool; ALIKE.len()],
     columns: Vec<Arc<Column>>,
@@ -292,20 +294,30 @@ impl Building {
     /// Begins the segment of these jobs, as [`Segment::build`] wants them.
     pub(crate) fn new(rows: &[Row]) -> Building {
         let states = rows.iter().map(|row| row.job.state()).collect();
-        let mut is_same = vec![true; Field::FIXED.len()];
+        // Each uuid is there once, so that they ascend and are never the same.
+        let mut is_same: Vec<bool> = Field::FIXED.iter().map(|it| *it != Field::Uuid).collect();
         let mut is_alike = [true; ALIKE.len()];
+        let mut numbers: Vec<Gathered> = Vec::new();
+        numbers.resize_with(Field::FIXED.len(), Gathered::default);
         let first = rows.first();
         // Some rows at a time: all fields of a job are looked at while it is at hand.
-        for some in rows.chunks(ROWS_AT_HAND) {
-            for (field, is_same) in Field::FIXED.iter().zip(&mut is_same).filter(|(_, it)| **it) {
-                let value = first.map(|row| field.value(&row.job));
-                *is_same = some.iter().all(|row| Some(field.value(&row.job)) == value);
-            }
+        for (some, end) in rows.chunks(ROWS_AT_HAND).zip((ROWS_AT_HAND..).step_by(ROWS_AT_HAND)) {
             for ((field, other), is_alike) in ALIKE.iter().zip(&mut is_alike).filter(|it| *it.1) {
                 *is_alike = some.iter().all(|row| field.value(&row.job) == other.value(&row.job));
             }
+            let fields = Field::FIXED.iter().zip(&mut is_same).zip(&mut numbers);
+            for ((field, is_same), numbers) in fields {
+                if *is_same {
+                    let value = first.map(|row| field.value(&row.job));
+                    *is_same = some.iter().all(|row| Some(field.value(&row.job)) == value);
+                }
+                let is_shared = pair_of(field).is_some_and(|pair| is_alike[pair]);
+                if !*is_same && !is_shared && is_number(field) {
+                    numbers.gather(field, &rows[..end.min(rows.len())]);
+                }
+            }
         }
-        Building { states, is_same, is_alike, columns: Vec::with_capacity(Field::FIXED.len()) }
+        Building { states, is_same, numbers, is_alike, columns: Vec::with_capacity(Field::FIXED.len()) }
     }
 
     /// Builds one more column, and says whether all are built.
@@ -313,8 +325,17 @@ impl Building {
         let at = self.columns.len();
         if let Some(field) = Field::FIXED.get(at) {
             let shared = shared(field, &self.columns, |pair, _| self.is_alike[pair]);
-            let build = || Arc::new(build_column(field, rows, &self.states, self.is_same[at]));
-            let column = shared.unwrap_or_else(build);
+            let numbers = std::mem::take(&mut self.numbers[at]);
+            let build = || match self.is_same[at] {
+                true => Column::same(rows.len(), rows.first().and_then(|it| field.value(&it.job))),
+                false if *field == Field::Uuid => Column::ascending(&numbers.keys),
+                false if is_number(field) => {
+                    let parting = parting(field, &self.states);
+                    Column::build_numbers(rows.len(), &numbers.rows, &numbers.keys, parting)
+                }
+                false => build_texts(field, rows),
+            };
+            let column = shared.unwrap_or_else(|| Arc::new(build()));
             self.columns.push(column);
         }
         self.columns.len() == Field::FIXED.len()
@@ -339,12 +360,42 @@ impl Building {
     }
 }
 
+/// The numbers of one field, and which rows have them.
+#[derive(Debug, Default)]
+struct Gathered {
+    /// How many rows were looked at.
+    seen: usize,
+    rows: Vec<RowId>,
+    keys: Vec<Key>,
+}
+
+impl Gathered {
+    /// Adds what the rows have that were not looked at before.
+    fn gather(&mut self, field: &Field, rows: &[Row]) {
+        for row in &rows[self.seen..] {
+            let key = field.value(&row.job).and_then(|value| key_of(&value));
+            if let (Some(key), Ok(id)) = (key, RowId::try_from(self.seen)) {
+                self.rows.push(id);
+                self.keys.push(key);
+            }
+            self.seen += 1;
+        }
+    }
+}
+
+fn is_number(field: &Field) -> bool {
+    !matches!(field.field_type(), FieldType::Text | FieldType::Word(_))
+}
+
 /// Several segments that become one, a column at a time, so that the work can be spread.
 #[derive(Debug)]
 pub(crate) struct Merge {
     parts: Vec<Arc<Segment>>,
+    /// Of each part whether all rows of it live.
+    whole: Vec<bool>,
     /// Row by row of the new segment the part and its row that it comes from, in order of uuid.
     from: Vec<(u8, RowId)>,
+    uuids: Vec<Key>,
     states: Box<[State]>,
     columns: Vec<Arc<Column>>,
 }
@@ -353,16 +404,20 @@ impl Merge {
     /// Of the rows of each segment that live: at least one in all, at most
     /// [`SEGMENT_ROWS`](super::codes::SEGMENT_ROWS), each uuid once; at most 255 segments.
     pub(crate) fn new(parts: Vec<(Arc<Segment>, Vec<RowId>)>) -> Merge {
-        let mut from = Vec::with_capacity(parts.iter().map(|(_, rows)| rows.len()).sum());
-        for ((_, rows), part) in parts.iter().zip(0_u8..) {
-            from.extend(rows.iter().map(|row| (part, *row)));
+        let mut sorted = Vec::with_capacity(parts.iter().map(|(_, rows)| rows.len()).sum());
+        for ((segment, rows), part) in parts.iter().zip(0_u8..) {
+            let of = |row: &RowId| (segment.uuid(*row).as_uuid().as_u128(), part, *row);
+            sorted.extend(rows.iter().map(of));
         }
         // Each part is sorted already, which this kind of sort makes use of.
-        from.sort_by_key(|(part, row)| parts[usize::from(*part)].0.uuid(*row));
+        sorted.sort();
+        let uuids = sorted.iter().map(|(uuid, ..)| *uuid).collect();
+        let from: Vec<(u8, RowId)> = sorted.into_iter().map(|(_, part, row)| (part, row)).collect();
         let states = from.iter().map(|(part, row)| parts[usize::from(*part)].0.state(*row));
         let states = states.collect();
+        let whole = parts.iter().map(|(segment, rows)| rows.len() == segment.len()).collect();
         let parts = parts.into_iter().map(|(segment, _)| segment).collect();
-        Merge { parts, from, states, columns: Vec::with_capacity(Field::FIXED.len()) }
+        Merge { parts, whole, from, uuids, states, columns: Vec::with_capacity(Field::FIXED.len()) }
     }
 
     /// Merges one more column, and says whether all are merged.
@@ -406,19 +461,14 @@ impl Merge {
 
     fn merge_column(&self, field: &Field) -> Column {
         if *field == Field::Uuid {
-            let keys: Vec<Key> = self.uuids().map(|id| id.as_uuid().as_u128()).collect();
-            return Column::ascending(&keys);
+            return Column::ascending(&self.uuids);
         }
         let columns: Vec<_> = self.parts.iter().map(|part| part.column(field)).collect();
-        Column::merge(&columns, &self.from, parting(field, &self.states))
+        Column::merge(&columns, &self.from, &self.whole, parting(field, &self.states))
     }
 
     fn part(&self, part: u8) -> &Segment {
         &self.parts[usize::from(part)]
-    }
-
-    fn uuids(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.from.iter().map(|(part, row)| self.part(*part).uuid(*row))
     }
 
     fn merge_labels(&self) -> LabelColumns {
@@ -483,7 +533,7 @@ impl Merge {
             .flatten()
             .all(|column| matches!(column.codes(), Codes::Sparse { .. }) || column.set() == 0);
         if !are_listed || !is_sparse(set, self.from.len()) {
-            return Column::merge(columns, &self.from, None);
+            return Column::merge(columns, &self.from, &self.whole, None);
         }
         let mut texts: Vec<(RowId, String)> = Vec::with_capacity(set);
         let mut text = String::new();
@@ -557,6 +607,11 @@ const ALIKE: [(Field, Field); 3] = [
     (Field::ProgressTotal, Field::ProgressDone),
 ];
 
+/// The number of the pair of [`ALIKE`] in which the field is the first one.
+fn pair_of(field: &Field) -> Option<usize> {
+    ALIKE.iter().position(|(own, _)| own == field)
+}
+
 /// The column of the other field of a pair of [`ALIKE`], if this one is alike; `is_alike` is asked with
 /// the pair's number and the other field.
 fn shared(
@@ -564,7 +619,7 @@ fn shared(
     columns: &[Arc<Column>],
     is_alike: impl FnOnce(usize, &Field) -> bool,
 ) -> Option<Arc<Column>> {
-    let pair = ALIKE.iter().position(|(own, _)| own == field)?;
+    let pair = pair_of(field)?;
     let other = &ALIKE[pair].1;
     columns.get(other.index()?).filter(|_| is_alike(pair, other)).cloned()
 }
@@ -596,22 +651,14 @@ fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
     is_parted.then_some(states)
 }
 
-/// The column of a fixed field.
-fn build_column(field: &Field, rows: &[Row], states: &[State], is_same: bool) -> Column {
-    if *field == Field::Uuid {
-        let keys: Vec<Key> = rows.iter().map(|row| row.job.uuid.as_uuid().as_u128()).collect();
-        return Column::ascending(&keys);
-    }
-    if is_same {
-        let first = rows.first().and_then(|row| field.value(&row.job));
-        return Column::same(rows.len(), first);
-    }
+/// The column of a fixed field that holds texts.
+fn build_texts(field: &Field, rows: &[Row]) -> Column {
     let rows_set = rows.iter().zip(0..).filter_map(|(row, id)| {
         let value = field.value(&row.job)?;
         Some((id, value))
     });
     let set: Vec<(RowId, ValueRef<'_>)> = rows_set.collect();
-    Column::build(field.field_type(), rows.len(), &set, parting(field, states))
+    Column::build(field.field_type(), rows.len(), &set, None)
 }
 
 type LabelColumns = (Box<[(Text, Column)]>, Codes, Box<[Box<[u32]>]>);
