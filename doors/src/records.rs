@@ -113,7 +113,7 @@ fn sound() -> &'static Vec<Record> {
 fn put(store: &MemoryStore, records: &[Record]) {
     // In as many commits as the store had, so that its numbers are not ahead of the last one's.
     for (space, key, value) in records {
-        let write = Write { space: *space, key: key.clone(), value: Some(value.clone()) };
+        let write = Write { space: *space, key: key.as_slice().into(), value: Some(value.clone()) };
         let id = jobtrack::JobId::from_uuid(Default::default());
         let batch = Batch { id: *id.as_uuid(), expectations: Vec::new(), writes: vec![write] };
         store.commit(&batch, Durability::Synced).expect("a store in memory");

@@ -191,7 +191,7 @@ fn write(
     let mut tables = Tables { transaction, opened: BTreeMap::new() };
     for expectation in &batch.expectations {
         let table = tables.of(expectation.space).map_err(|error| broken(error.into()))?;
-        let found = table.get(expectation.key.as_slice()).map_err(|error| broken(error.into()))?;
+        let found = table.get(expectation.key.as_bytes()).map_err(|error| broken(error.into()))?;
         let found = match found {
             None => None,
             Some(value) => {
@@ -210,7 +210,7 @@ fn write(
     store.insert(COMMIT_KEY, number).map_err(|error| broken(error.into()))?;
     for write in &batch.writes {
         let table = tables.of(write.space).map_err(|error| broken(error.into()))?;
-        let key = write.key.as_slice();
+        let key = write.key.as_bytes();
         match &write.value {
             None => table.remove(key).map(drop),
             Some(value) => {

@@ -10,7 +10,7 @@
 //! let batch = Batch {
 //!     id: uuid::Uuid::nil(),
 //!     expectations: Vec::new(),
-//!     writes: vec![Write { space: Space::Meta, key: b"k".to_vec(), value: Some(b"v".to_vec()) }],
+//!     writes: vec![Write { space: Space::Meta, key: b"k".into(), value: Some(b"v".to_vec()) }],
 //! };
 //! assert_eq!(store.commit(&batch, Durability::Synced).unwrap(), 1);
 //! drop(store);

@@ -138,7 +138,7 @@ fn what_cannot_be_copied_is_refused() {
     let record = |key: &[u8]| Batch {
         id: uuid::Uuid::nil(),
         expectations: Vec::new(),
-        writes: vec![Write { space: Space::Meta, key: key.to_vec(), value: Some(vec![9]) }],
+        writes: vec![Write { space: Space::Meta, key: key.into(), value: Some(vec![9]) }],
     };
     let used = MemoryStore::new();
     used.commit(&record(b"x"), Durability::Synced).unwrap();

@@ -130,12 +130,12 @@ pub fn batch(
 
 /// A write of one record; None removes it.
 pub fn write(space: Space, key: &[u8], value: Option<&[u8]>) -> Write {
-    Write { space, key: key.to_vec(), value: value.map(<[u8]>::to_vec) }
+    Write { space, key: key.into(), value: value.map(<[u8]>::to_vec) }
 }
 
 /// The expectation that a record was last written by this commit, or is absent.
 pub fn expect(space: Space, key: &[u8], revision: Option<u64>) -> Expectation {
-    Expectation { space, key: key.to_vec(), revision }
+    Expectation { space, key: key.into(), revision }
 }
 
 /// Nothing is loaded, nothing is read, and the number of the last commit is 0.

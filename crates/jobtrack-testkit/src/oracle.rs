@@ -28,7 +28,7 @@ impl Content {
     fn apply(&mut self, commit: u64, batch: &Batch) {
         self.commit = commit;
         for write in &batch.writes {
-            let key = (write.space, write.key.clone());
+            let key = (write.space, write.key.to_vec());
             match &write.value {
                 None => drop(self.records.remove(&key)),
                 Some(value) => {
@@ -151,11 +151,11 @@ impl Known {
         })?;
         let batches = self.since.iter().map(|(_, batch)| batch).chain(&self.unknown);
         let written = batches.flat_map(|batch| &batch.writes).chain(also);
-        let written = written.map(|write| (write.space, &write.key));
-        let kept = self.synced.records.keys().map(|(space, key)| (*space, key));
+        let written = written.map(|write| (write.space, write.key.as_bytes()));
+        let kept = self.synced.records.keys().map(|(space, key)| (*space, key.as_slice()));
         for (space, key) in written.chain(kept).filter(|(space, _)| !space.is_loaded()) {
             if let Some(record) = store.read(space, key)? {
-                content.records.insert((space, key.clone()), record);
+                content.records.insert((space, key.to_vec()), record);
             }
         }
         Ok(content)
@@ -202,7 +202,7 @@ impl<S: Store> Store for Watched<S> {
                 }
             }
             Err(CommitError::Conflict(unmet)) => {
-                let key = (unmet.space, unmet.key.clone());
+                let key = (unmet.space, unmet.key.to_vec());
                 let revision = known.seen().records.get(&key).map(|record| record.revision);
                 assert!(revision != unmet.revision, "a conflict over what was met: {unmet:?}");
             }

@@ -208,7 +208,7 @@ fn a_panic_in_a_store_leaves_nobody_waiting_and_takes_no_further_change() {
 }
 
 fn meta(key: &[u8], value: &[u8]) -> Write {
-    Write { space: Space::Meta, key: key.to_vec(), value: Some(value.to_vec()) }
+    Write { space: Space::Meta, key: key.into(), value: Some(value.to_vec()) }
 }
 
 fn store_with(writes: Vec<Write>) -> MemoryStore {
@@ -238,7 +238,7 @@ fn a_store_that_is_not_ours_damaged_or_from_the_future_is_refused_by_name() {
          levels up to 1",
         )
     );
-    let job = Write { space: Space::Job, key: vec![0; 8], value: Some(vec![1, 2, 3]) };
+    let job = Write { space: Space::Job, key: [0; 8].into(), value: Some(vec![1, 2, 3]) };
     let (kind, text) = refused(store_with(vec![meta(b"head", &[1, 1, 1, 0, 1]), job]));
     assert_eq!(kind, ErrorKind::StoreDamaged);
     assert!(text.starts_with("record 0x0000000000000000 of space job: "), "{text}");

@@ -50,7 +50,7 @@ fn logs(store: &MemoryStore) -> Vec<(Vec<u8>, Record)> {
 }
 
 fn put(store: &MemoryStore, key: &[u8], value: Option<Vec<u8>>) {
-    let writes = vec![Write { space: Space::Log, key: key.to_vec(), value }];
+    let writes = vec![Write { space: Space::Log, key: key.into(), value }];
     let batch = Batch { id: clock().new_id(), expectations: Vec::new(), writes };
     store.commit(&batch, Durability::Synced).unwrap();
 }

@@ -96,7 +96,7 @@ fn what_is_damaged_is_named_on_any_number_of_threads() {
     let store = Kept::with_jobs(JOBS);
     let second = store.0.read(Space::Job, &2_u64.to_be_bytes()).unwrap().unwrap();
     let put = |key: u64, value: Vec<u8>| {
-        let key = key.to_be_bytes().to_vec();
+        let key = key.to_be_bytes().into();
         let writes = vec![Write { space: Space::Job, key, value: Some(value) }];
         let batch = Batch { id: uuid::Uuid::max(), expectations: vec![], writes };
         store.0.commit(&batch, Durability::Synced).unwrap();
@@ -113,7 +113,7 @@ fn what_is_damaged_is_named_on_any_number_of_threads() {
             assert!(error.to_string().contains(found), "{error}");
         }
         // So that the next one is found by itself.
-        let key = key.to_be_bytes().to_vec();
+        let key = key.to_be_bytes().into();
         let writes = vec![Write { space: Space::Job, key, value: None }];
         let batch = Batch { id: uuid::Uuid::max(), expectations: vec![], writes };
         store.0.commit(&batch, Durability::Synced).unwrap();

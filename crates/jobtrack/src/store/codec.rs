@@ -15,6 +15,7 @@ use uuid::Uuid;
 use wincode::config::{Configuration, deserialize_exact, serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
+use super::Key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{
     Action, Actor, Allows, Argument, Cause, Gone, Held, Job, JobError, JobId, JobParts, Labels,
@@ -279,8 +280,8 @@ fn labels_of(labels: &[(&str, &str)]) -> Labels {
 }
 
 /// The key of the record of a job's claims; the job's own is this number.
-pub(crate) fn claims_key(job: u64) -> Vec<u8> {
-    [CLAIMS_PREFIX, &job.to_be_bytes()].concat()
+pub(crate) fn claims_key(job: u64) -> Key {
+    Key::joined(CLAIMS_PREFIX, &job.to_be_bytes())
 }
 
 /// The number of the job whose claims' record has this key; None if it is another kind of key.
@@ -312,8 +313,8 @@ pub(crate) fn decode_claims(bytes: &[u8]) -> Result<Claims> {
 }
 
 /// The key of the record of how a job was told to stay; the job's own is this number.
-pub(crate) fn stay_key(job: u64) -> Vec<u8> {
-    [STAY_PREFIX, &job.to_be_bytes()].concat()
+pub(crate) fn stay_key(job: u64) -> Key {
+    Key::joined(STAY_PREFIX, &job.to_be_bytes())
 }
 
 /// The number of the job whose record of its stay has this key; None if it is another kind of key.

@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 
 use super::restore::check_number;
 use super::{
-    Abilities, Batch, CommitError, Durability, Inspect, Record, Restored, Space, Store, Visit,
+    Abilities, Batch, CommitError, Durability, Inspect, Key, Record, Restored, Space, Store, Visit,
 };
 use crate::error::Result;
 
@@ -21,7 +21,7 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Inner {
-    records: BTreeMap<(Space, Vec<u8>), Record>,
+    records: BTreeMap<(Space, Key), Record>,
     revision: u64,
 }
 
@@ -44,7 +44,7 @@ impl Store for MemoryStore {
     }
 
     fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
-        Ok(self.inner.read().records.get(&(space, key.to_vec())).cloned())
+        Ok(self.inner.read().records.get(&(space, key.into())).cloned())
     }
 
     fn commit(&self, batch: &Batch, _durability: Durability) -> Result<u64, CommitError> {
@@ -88,7 +88,7 @@ impl Store for MemoryStore {
         check_number(inner.revision, restored.number).map_err(CommitError::Failed)?;
         inner.revision = restored.number;
         for (space, key, record) in &restored.records {
-            inner.records.insert((*space, key.clone()), record.clone());
+            inner.records.insert((*space, key.as_slice().into()), record.clone());
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod codec;
 mod copy;
 mod folder;
+mod key;
 mod memory;
 mod restore;
 mod salvage;
@@ -28,6 +29,7 @@ pub(crate) use codec::{
 };
 pub use copy::copy;
 pub use folder::Folder;
+pub use key::Key;
 pub use memory::MemoryStore;
 pub use restore::{Restorer, check_new, check_number};
 pub use salvage::{Loss, Remains, rebuild};
@@ -114,7 +116,7 @@ pub struct Expectation {
     /// The record's space.
     pub space: Space,
     /// The record's key.
-    pub key: Vec<u8>,
+    pub key: Key,
     /// The number of the commit that last wrote it; None if it must be absent.
     pub revision: Option<u64>,
 }
@@ -125,7 +127,7 @@ pub struct Write {
     /// The record's space.
     pub space: Space,
     /// The record's key, at most 64 bytes.
-    pub key: Vec<u8>,
+    pub key: Key,
     /// Its new bytes; None removes it, and removing what is absent is no error.
     pub value: Option<Vec<u8>>,
 }

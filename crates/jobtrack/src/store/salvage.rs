@@ -184,7 +184,7 @@ mod tests {
     use crate::job::{Gone, Job, State};
     use crate::store::codec::{Claims, Stay, Tombstone, encode_claims, encode_stay};
     use crate::store::codec::{encode_tombstone, stay_key};
-    use crate::store::{MemoryStore, claims_key, verify};
+    use crate::store::{Key, MemoryStore, claims_key, verify};
     use crate::tracker::{Options, Tracker};
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        let beside = |key: Vec<u8>, value| (Space::Meta, key, Record { revision: 2, value });
+        let beside = |key: Key, value| (Space::Meta, key.into(), Record { revision: 2, value });
         let stay = encode_stay(&Stay::of(&held).unwrap()).unwrap();
         let claimed = Job { claims: 1, ..Job::clone(&held) };
         let claims = encode_claims(&Claims::of(&claimed).unwrap()).unwrap();

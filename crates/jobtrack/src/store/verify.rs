@@ -347,7 +347,7 @@ mod tests {
     }
 
     fn put(store: &MemoryStore, space: Space, key: &[u8], value: Option<Vec<u8>>) {
-        let writes = vec![Write { space, key: key.to_vec(), value }];
+        let writes = vec![Write { space, key: key.into(), value }];
         let id = SystemClock::new().new_id();
         let batch = Batch { id, expectations: Vec::new(), writes };
         store.commit(&batch, Durability::Synced).unwrap();

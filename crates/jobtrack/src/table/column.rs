@@ -677,7 +677,8 @@ fn merge_values(parts: &[Option<&Column>], used: &[Vec<bool>]) -> (Values, Vec<V
         return (Values::Texts(merged), maps);
     }
     // Behind each number stand its part and its code, of at most eight and sixteen bits.
-    let mut all: Vec<(Key, u32)> = Vec::new();
+    let most = used.iter().map(Vec::len).sum();
+    let mut all: Vec<(Key, u32)> = Vec::with_capacity(most);
     for ((column, used), part) in parts.iter().zip(used).zip(0..) {
         let Some(Values::Numbers(numbers)) = column.map(|column| &column.values) else { continue };
         let used = (0..numbers.len()).filter(|index| used[index + 1]);

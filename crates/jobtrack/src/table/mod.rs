@@ -237,7 +237,9 @@ impl Table {
     /// that are new, so takes no more room, and of what it was in between no segment is made.
     fn replace_in_head(&mut self, at: usize, row: Row) {
         let job = Arc::clone(&row.job);
-        let Some(before) = self.heads.get_mut(at).and_then(|head| head.replace(row)) else { return };
+        let Some(before) = self.heads.get_mut(at).and_then(|head| head.replace(row)) else {
+            return;
+        };
         let before = before.job;
         self.sides.changed(Some(&before), Some(&job));
         self.tally_out(&before.kind, before.state(), before.expire_time());
@@ -353,7 +355,8 @@ impl Table {
         self.len += segment.len();
         let mut part = Part::of(segment);
         part.id = place;
-        self.next_expiry = part.next_expiry().map_or(self.next_expiry, |it| it.min(self.next_expiry));
+        self.next_expiry =
+            part.next_expiry().map_or(self.next_expiry, |it| it.min(self.next_expiry));
         Arc::make_mut(&mut self.parts).push(part);
         self.renumber();
         Ok(())
@@ -594,7 +597,8 @@ impl Table {
 
     fn tally_in(&mut self, job: &Job) {
         self.tally.add(&job.kind, job.state());
-        self.next_expiry = job.expire_time().map_or(self.next_expiry, |it| it.min(self.next_expiry));
+        self.next_expiry =
+            job.expire_time().map_or(self.next_expiry, |it| it.min(self.next_expiry));
         let due = self.due.get_mut();
         if job.is_expired(due.until) {
             due.tally.add(&job.kind, job.state());

@@ -313,11 +313,17 @@ impl Building {
                 }
                 let is_shared = pair_of(field).is_some_and(|pair| is_alike[pair]);
                 if !*is_same && !is_shared && is_number(field) {
-                    numbers.gather(field, &rows[..end.min(rows.len())]);
+                    numbers.gather(field, rows, end.min(rows.len()));
                 }
             }
         }
-        Building { states, is_same, numbers, is_alike, columns: Vec::with_capacity(Field::FIXED.len()) }
+        Building {
+            states,
+            is_same,
+            numbers,
+            is_alike,
+            columns: Vec::with_capacity(Field::FIXED.len()),
+        }
     }
 
     /// Builds one more column, and says whether all are built.
@@ -370,9 +376,13 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Adds what the rows have that were not looked at before.
-    fn gather(&mut self, field: &Field, rows: &[Row]) {
-        for row in &rows[self.seen..] {
+    /// Adds what the rows before this one have that were not looked at before.
+    fn gather(&mut self, field: &Field, rows: &[Row], end: usize) {
+        if self.seen == 0 {
+            self.rows.reserve(rows.len());
+            self.keys.reserve(rows.len());
+        }
+        for row in &rows[self.seen..end] {
             let key = field.value(&row.job).and_then(|value| key_of(&value));
             if let (Some(key), Ok(id)) = (key, RowId::try_from(self.seen)) {
                 self.rows.push(id);
@@ -653,11 +663,11 @@ fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
 
 /// The column of a fixed field that holds texts.
 fn build_texts(field: &Field, rows: &[Row]) -> Column {
-    let rows_set = rows.iter().zip(0..).filter_map(|(row, id)| {
+    let mut set: Vec<(RowId, ValueRef<'_>)> = Vec::with_capacity(rows.len());
+    set.extend(rows.iter().zip(0..).filter_map(|(row, id)| {
         let value = field.value(&row.job)?;
         Some((id, value))
-    });
-    let set: Vec<(RowId, ValueRef<'_>)> = rows_set.collect();
+    }));
     Column::build(field.field_type(), rows.len(), &set, None)
 }
 

@@ -96,7 +96,12 @@ impl Work {
 /// The rows that have ended, to become a segment, and those that have not, to become another.
 fn begin_seal(heads: &[(PlaceId, Arc<Rows>)]) -> Vec<(Vec<Row>, Building)> {
     let all = heads.iter().flat_map(|(_, rows)| rows.after(None)).cloned();
-    let (ended, live): (Vec<Row>, Vec<Row>) = all.partition(|row| row.job.state().is_terminal());
+    let count = heads.iter().map(|(_, rows)| rows.len()).sum();
+    let (mut ended, mut live) = (Vec::with_capacity(count), Vec::new());
+    all.for_each(|row: Row| {
+        let ended = if row.job.state().is_terminal() { &mut ended } else { &mut live };
+        ended.push(row);
+    });
     let segments = [ended, live].into_iter().filter(|rows| !rows.is_empty());
     let begun = segments.map(|mut rows| {
         // Each head is sorted already, which this kind of sort makes use of.

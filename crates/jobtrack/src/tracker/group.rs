@@ -29,8 +29,8 @@ use crate::job::{Gone, Job, JobId, LogKind, Revision, Tenant};
 use crate::lifecycle::{self, Asked, Children, Moment, Outcome};
 use crate::limits::check_count;
 use crate::store::{
-    Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Space, Stay,
-    Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
+    Batch, Claims, Durability, Expectation, FORGOTTEN_KEY, Forgotten, HEAD_KEY, Head, Key, Space,
+    Stay, Tombstone, Write, claims_key, encode_claims, encode_forgotten, encode_head, encode_job,
     encode_tombstone,
 };
 use crate::table::{FastMap, IdempotencyKey, Part, PlaceId, Row, RowId, Segment, Table};
@@ -748,7 +748,7 @@ impl<'a> Group<'a> {
         };
         batch.expectations.push(head_expected(Some(self.table.revision.number)));
         for touched in self.plan.touched.values() {
-            let key = touched.key.to_be_bytes().to_vec();
+            let key = Key::from(touched.key.to_be_bytes());
             let now = touched.now.and_then(|made| self.plan.made.get(made));
             batch.writes.extend(touched.write_of_claims(now.map(|job| &**job))?);
             batch.writes.extend(touched.write_of_stay(now.map(|job| &**job))?);
@@ -768,13 +768,13 @@ impl<'a> Group<'a> {
         let space = Space::Tombstone;
         for (key, tombstone) in &self.plan.buried {
             let value = Some(encode_tombstone(tombstone)?);
-            batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value });
+            batch.writes.push(Write { space, key: key.to_be_bytes().into(), value });
         }
         for (key, _) in &self.plan.forgotten_tombstones {
-            batch.writes.push(Write { space, key: key.to_be_bytes().to_vec(), value: None });
+            batch.writes.push(Write { space, key: key.to_be_bytes().into(), value: None });
         }
         if let Some(forgotten) = self.forgotten() {
-            let (space, key) = (Space::Meta, FORGOTTEN_KEY.to_vec());
+            let (space, key) = (Space::Meta, FORGOTTEN_KEY.into());
             batch.writes.push(Write { space, key, value: Some(encode_forgotten(forgotten)?) });
         }
         let (format, epoch, horizon) = (self.format, self.epoch, self.now.engine);
@@ -847,12 +847,12 @@ impl Touched {
 
 /// What every batch expects: the head as this tracker last wrote it, with every commit.
 pub(super) fn head_expected(revision: Option<u64>) -> Expectation {
-    Expectation { space: Space::Meta, key: HEAD_KEY.to_vec(), revision }
+    Expectation { space: Space::Meta, key: HEAD_KEY.into(), revision }
 }
 
 /// The write of the engine's own record.
 pub(super) fn head_write(head: Head) -> Result<Write> {
-    Ok(Write { space: Space::Meta, key: HEAD_KEY.to_vec(), value: Some(encode_head(&head)?) })
+    Ok(Write { space: Space::Meta, key: HEAD_KEY.into(), value: Some(encode_head(&head)?) })
 }
 
 /// The answers to the commands of a plan, in turn: to be given once everything is visible.
@@ -949,11 +949,8 @@ impl Plan {
         table.revision = revision;
         let transitions =
             self.steps.into_iter().filter_map(|step| step.transition(&made)).collect();
-        let answers = self
-            .decided
-            .into_iter()
-            .map(|decided| decided.answer(&made, revision))
-            .collect();
+        let answers =
+            self.decided.into_iter().map(|decided| decided.answer(&made, revision)).collect();
         Published { answers, ended, transitions }
     }
 

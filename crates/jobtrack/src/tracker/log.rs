@@ -171,7 +171,7 @@ impl Inner {
                     (key, Some(encode_log(id, log)?))
                 }
             };
-            batch.writes.push(Write { space: Space::Log, key: key.to_be_bytes().to_vec(), value });
+            batch.writes.push(Write { space: Space::Log, key: key.to_be_bytes().into(), value });
         }
         Ok(())
     }

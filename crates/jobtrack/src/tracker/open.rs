@@ -193,7 +193,7 @@ fn settle(
         vec![head_write(Head { format: head.format, epoch, horizon: engine, is_clean: false })?];
     if begins {
         let earlier = epochs.remembered(table.tombstones.forgotten());
-        let (space, key) = (Space::Meta, EPOCHS_KEY.to_vec());
+        let (space, key) = (Space::Meta, EPOCHS_KEY.into());
         writes.push(Write { space, key, value: Some(encode_epochs(epoch, earlier)?) });
     }
     let batch = Batch { id: clock.new_id(), expectations: vec![head_expected(head_at)], writes };

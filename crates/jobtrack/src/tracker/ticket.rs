@@ -178,7 +178,12 @@ impl Queue {
     /// of them.
     pub(super) fn push(&self, entries: Vec<Entry>) {
         let mut state = self.0.lock();
-        if !state.is_closed {
+        if state.is_closed {
+            return;
+        }
+        if state.entries.is_empty() {
+            state.entries = entries.into();
+        } else {
             state.entries.extend(entries);
         }
     }
@@ -251,6 +256,9 @@ impl Lead<'_> {
         }
         let count = state.entries.len().min(COMMIT_COMMANDS);
         state.taken += count as u64;
+        if count == state.entries.len() {
+            return Some(std::mem::take(&mut state.entries).into());
+        }
         Some(state.entries.drain(..count).collect())
     }
 }

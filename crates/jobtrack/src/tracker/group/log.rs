@@ -112,9 +112,8 @@ impl Plan {
             }
             let mut entries = Vec::with_capacity(1);
             let mut begins = false;
-            let notes = std::iter::successors(self.notes.get(noted?), |note| {
-                self.notes.get(note.earlier?)
-            });
+            let notes =
+                std::iter::successors(self.notes.get(noted?), |note| self.notes.get(note.earlier?));
             for note in notes {
                 entries.extend(self.made.get(note.made).map(|job| note.entry(job, epoch)));
                 begins = matches!(note.kind, LogKind::Created | LogKind::Imported);
