@@ -624,7 +624,7 @@ fn each_in_order(
         });
     } else {
         let mut numbers: Vec<(Key, u32)> = numbers.collect();
-        numbers.sort_unstable();
+        numbers.sort();
         numbers.into_iter().for_each(|(key, with)| tell(key, with));
     }
 }
@@ -676,7 +676,9 @@ fn merge_values(parts: &[Option<&Column>], used: &[Vec<bool>]) -> (Values, Vec<V
         }
         return (Values::Texts(merged), maps);
     }
-    // Behind each number stand its part and its code, of at most eight and sixteen bits.
+    // Behind each number stand its part and its code. The fewer bits they take, the more are left for
+    // the number: with eight parts, those of a year of microseconds.
+    let bits = 16 + usize::BITS - parts.len().saturating_sub(1).leading_zeros();
     let most = used.iter().map(Vec::len).sum();
     let mut all: Vec<(Key, u32)> = Vec::with_capacity(most);
     for ((column, used), part) in parts.iter().zip(used).zip(0..) {
@@ -685,7 +687,7 @@ fn merge_values(parts: &[Option<&Column>], used: &[Vec<bool>]) -> (Values, Vec<V
         all.extend(used.map(|index| (numbers.get(index), part << 16 | count(index + 1))));
     }
     let mut distinct: Vec<Key> = Vec::new();
-    each_in_order(all.iter().copied(), 24, &mut |key, from| {
+    each_in_order(all.iter().copied(), bits, &mut |key, from| {
         if distinct.last() != Some(&key) {
             distinct.push(key);
         }
