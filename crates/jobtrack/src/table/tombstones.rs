@@ -1,7 +1,6 @@
 //! What stays of a job for a while after it is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use super::uuids::{PlaceId, Uuids};
 use crate::job::{Gone, JobId, Revision};
@@ -20,7 +19,9 @@ pub(crate) struct Tombstones {
     /// Numbers made of the keys.
     by_id: Uuids,
     by_time: BTreeSet<(Timestamp, u64)>,
-    by_revision: BTreeSet<(Revision, JobId)>,
+    /// Of each commit the keys of the first and the last tombstone that it wrote. What a commit writes
+    /// follows on one another, so one entry stands for thousands.
+    by_revision: BTreeMap<Revision, (u64, u64)>,
     /// Bytes of all texts.
     text_bytes: usize,
     /// The latest revision among those that are not kept any more: what went after it is known in
@@ -51,7 +52,10 @@ impl Tombstones {
         self.by_key.insert(key, tombstone);
         self.by_id.insert(id, number_of(key));
         self.by_time.insert((until, key));
-        self.by_revision.insert((revision, id));
+        match self.by_revision.last_entry() {
+            Some(mut last) if *last.key() == revision => widen(last.get_mut(), key),
+            _ => widen(self.by_revision.entry(revision).or_insert((key, key)), key),
+        }
     }
 
     pub(crate) fn remove(&mut self, id: JobId) {
@@ -60,17 +64,21 @@ impl Tombstones {
             self.text_bytes -= text_bytes(&before);
             self.by_id.remove(id, number_of(key));
             self.by_time.remove(&(before.until, key));
-            self.by_revision.remove(&(before.revision, id));
+            if self.of_revision(before.revision).next().is_none() {
+                self.by_revision.remove(&before.revision);
+            }
             self.forget(before.revision);
         }
     }
 
     /// Bytes on the heap, by estimate: nodes of trees are two thirds full.
     pub(crate) fn bytes(&self) -> usize {
-        let in_trees = size_of::<(u64, Tombstone)>()
-            + size_of::<(Timestamp, u64)>()
-            + size_of::<(Revision, JobId)>();
-        self.len() * (in_trees * 3 / 2 + size_of::<Gone>()) + self.text_bytes + self.by_id.bytes()
+        let in_trees = size_of::<(u64, Tombstone)>() + size_of::<(Timestamp, u64)>();
+        let of_commits = self.by_revision.len() * size_of::<(Revision, (u64, u64))>() * 3 / 2;
+        self.len() * (in_trees * 3 / 2 + size_of::<Gone>())
+            + of_commits
+            + self.text_bytes
+            + self.by_id.bytes()
     }
 
     /// Notes that a job that went at this revision has no tombstone.
@@ -84,9 +92,19 @@ impl Tombstones {
 
     /// The tombstones behind this place in the order of revision and uuid.
     pub(crate) fn after(&self, place: (Revision, JobId)) -> impl Iterator<Item = &Tombstone> {
-        self.by_revision
-            .range((Bound::Excluded(place), Bound::Unbounded))
-            .filter_map(|(_, id)| self.find(*id).map(|(_, tombstone)| tombstone))
+        self.by_revision.range(place.0..).flat_map(move |(revision, _)| {
+            let behind = |it: &&Tombstone| (it.revision, it.gone.uuid) > place;
+            let mut written: Vec<&Tombstone> = self.of_revision(*revision).filter(behind).collect();
+            written.sort_unstable_by_key(|it| it.gone.uuid);
+            written
+        })
+    }
+
+    /// The tombstones that this commit wrote.
+    fn of_revision(&self, revision: Revision) -> impl Iterator<Item = &Tombstone> {
+        let range = self.by_revision.get(&revision).map(|(first, last)| *first..=*last);
+        let between = range.into_iter().flat_map(|range| self.by_key.range(range));
+        between.map(|(_, it)| it).filter(move |it| it.revision == revision)
     }
 
     /// The tombstones that may go, the oldest first: those whose time is up at the horizon, and
@@ -125,6 +143,11 @@ impl Tombstones {
     }
 }
 
+/// Lets the range hold the key as well.
+fn widen((first, last): &mut (u64, u64), key: u64) {
+    (*first, *last) = (key.min(*first), key.max(*last));
+}
+
 fn text_bytes(tombstone: &Tombstone) -> usize {
     tombstone.gone.scope.as_ref().map_or(0, |scope| scope.name.len() + scope.id.len())
 }
@@ -151,7 +174,7 @@ mod tests {
         JobId::from_uuid(uuid::Uuid::from_u128(n.into()))
     }
 
-    fn tombstone(n: u8, until: i64) -> Tombstone {
+    fn tombstone(n: u8, until: i64, number: u64) -> Tombstone {
         let until = Timestamp::from_micros(until).unwrap();
         let gone = Gone {
             uuid: id(n),
@@ -162,7 +185,7 @@ mod tests {
             gone_time: until,
             was_deleted: false,
         };
-        Tombstone { gone: Arc::new(gone), until, revision: Revision::default() }
+        Tombstone { gone: Arc::new(gone), until, revision: Revision { epoch: 1, number } }
     }
 
     proptest! {
@@ -172,13 +195,15 @@ mod tests {
             steps in proptest::collection::vec((0..20_u8, 0..3_u64, any::<bool>()), 1..200),
         ) {
             let mut tombstones = Tombstones::default();
-            let mut model: HashMap<u8, (u64, i64)> = HashMap::new();
+            let mut model: HashMap<u8, (u64, i64, u64)> = HashMap::new();
             let mut key = 1;
             for ((n, leap, is_put), until) in steps.into_iter().zip(0..) {
                 key += 1 + leap * (NUMBERS - 1);
                 if is_put {
-                    tombstones.put(key, tombstone(n, until));
-                    model.insert(n, (key, until));
+                    // Some steps share a commit.
+                    let number = u64::try_from(until / 7).unwrap();
+                    tombstones.put(key, tombstone(n, until, number));
+                    model.insert(n, (key, until, number));
                 } else {
                     tombstones.remove(id(n));
                     model.remove(&n);
@@ -186,17 +211,27 @@ mod tests {
             }
             prop_assert_eq!(tombstones.len(), model.len());
             for n in 0..20 {
-                let expected = model.get(&n).map(|(key, _)| *key);
+                let expected = model.get(&n).map(|(key, ..)| *key);
                 prop_assert_eq!(tombstones.record(id(n)).map(|(key, _)| key), expected);
             }
             let mut expected: Vec<_> =
-                model.iter().map(|(n, (key, until))| (*until, *key, id(*n))).collect();
+                model.iter().map(|(n, (key, until, _))| (*until, *key, id(*n))).collect();
             expected.sort_unstable();
             let due = tombstones.due(Timestamp::MAX, 1_000);
             let expected = expected.into_iter().map(|(_, key, id)| (key, id));
             prop_assert_eq!(due.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-            prop_assert_eq!(tombstones.after((Revision::default(), id(0))).count(),
-                model.keys().filter(|n| **n > 0).count());
+            let mut told: Vec<_> = model
+                .iter()
+                .map(|(n, (.., number))| (Revision { epoch: 1, number: *number }, id(*n)))
+                .collect();
+            told.sort_unstable();
+            prop_assert_eq!(tombstones.by_revision.len(),
+                told.chunk_by(|left, right| left.0 == right.0).count());
+            for place in told.iter().copied().chain([(Revision::default(), id(0))]) {
+                let after = tombstones.after(place).map(|it| (it.revision, it.gone.uuid));
+                let expected = told.iter().copied().filter(|it| *it > place);
+                prop_assert_eq!(after.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+            }
         }
     }
 }
