@@ -44,6 +44,7 @@ mod table_test;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -385,10 +386,15 @@ impl Table {
             first.extend(place.peek().map(|due| key(due, index)));
         }
         std::iter::from_fn(move || {
-            let Reverse((.., index)) = first.pop()?;
+            let mut soonest = first.peek_mut()?;
+            let Reverse((.., index)) = *soonest;
             let place = places.get_mut(index)?;
             let due = place.next();
-            first.extend(place.peek().map(|due| key(due, index)));
+            // Mostly the next one is of the same place, and stays first.
+            match place.peek().map(|due| key(due, index)) {
+                Some(next) => *soonest = next,
+                None => _ = PeekMut::pop(soonest),
+            }
             due
         })
     }
