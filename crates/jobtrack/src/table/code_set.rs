@@ -282,7 +282,18 @@ mod tests {
             shifted.each_row(&packed, codes.len(), &mut |row| got.push(row));
             let expected: Vec<RowId> = codes.iter().zip(0..)
                 .filter(|(code, _)| shifted.contains(**code)).map(|(_, row)| row).collect();
-            prop_assert_eq!(got, expected);
+            prop_assert_eq!(&got, &expected);
+            // The same by a bit for each row, also of rows that ascend by the column.
+            let set = |words: Vec<u64>| -> Vec<RowId> {
+                let is_set = |row: &RowId| words[usize::from(*row) / 64] >> (row % 64) & 1 == 1;
+                (0..).take(words.len() * 64).filter(is_set).collect()
+            };
+            prop_assert_eq!(set(shifted.marked(&packed, codes.len())), expected);
+            let ascending = (0..).take(codes.len()).filter(|row| a.contains(row + 1));
+            prop_assert_eq!(
+                set(a.marked(&Codes::Ascending, codes.len())),
+                ascending.collect::<Vec<RowId>>()
+            );
         }
     }
 }
