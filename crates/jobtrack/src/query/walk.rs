@@ -572,8 +572,11 @@ impl<'s, 'a, 'm> Walk<'s, 'a, 'm> {
         let rows = u32::try_from(search.view.rows()).unwrap_or(u32::MAX);
         let first = search.after.as_ref().filter(|_| edges.after).map_or(0, Mark::row_after);
         let end = search.before.as_ref().filter(|_| edges.before).map_or(rows, |mark| mark.row);
-        for row in first..end {
-            let Ok(id) = RowId::try_from(row) else { break };
+        for id in search.view.part.living_from(first) {
+            let row = u32::from(id);
+            if row >= end {
+                break;
+            }
             self.next_row = Some(row);
             self.count()?;
             if search.meter.is_past_soft() && (search.is_enough)(&self.out) {

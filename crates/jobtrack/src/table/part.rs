@@ -72,10 +72,15 @@ impl Part {
         self.alive.dead_rows()
     }
 
-    /// The living rows from this one on, in order.
+    /// The living rows from this one on, in order. Dead ones are passed over by the word.
     pub(crate) fn living_from(&self, row: u32) -> impl Iterator<Item = RowId> + '_ {
-        let rows = row..count(self.segment.len());
-        rows.filter_map(|row| RowId::try_from(row).ok()).filter(|row| self.is_alive(*row))
+        let end = count(self.segment.len());
+        let words = row / 64..end.div_ceil(64);
+        words.flat_map(move |n| {
+            let dead = self.alive.dead.get(n as usize).copied().unwrap_or(0);
+            let from = if n == row / 64 { u64::MAX << (row % 64) } else { u64::MAX };
+            rows_of(!dead & from, n * 64).take_while(move |row| u32::from(*row) < end)
+        })
     }
 
     /// The living row of this uuid.
@@ -182,20 +187,22 @@ impl Alive {
 
     fn dead_rows(&self) -> impl Iterator<Item = RowId> + '_ {
         let words = self.dead.iter().zip((0..).step_by(64));
-        words.flat_map(|(word, first): (&u64, u32)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = left.trailing_zeros();
-                left &= left.checked_sub(1)?;
-                RowId::try_from(first + bit).ok()
-            })
-        })
+        words.flat_map(|(word, first): (&u64, u32)| rows_of(*word, first))
     }
 
     /// The rows that died between an earlier time and this one.
     pub(crate) fn died_since<'a>(&'a self, before: &'a Alive) -> impl Iterator<Item = RowId> + 'a {
         self.dead_rows().filter(|row| !before.is_dead(*row))
     }
+}
+
+/// The rows whose bits are set, the first of which is this.
+fn rows_of(mut bits: u64, first: u32) -> impl Iterator<Item = RowId> {
+    std::iter::from_fn(move || {
+        let bit = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        RowId::try_from(first + bit).ok()
+    })
 }
 
 /// The code with which values after this one begin.

@@ -144,8 +144,14 @@ fn check(table: &Table, judge: &Judge, horizon: Timestamp) -> Result<(), TestCas
     }
     // What the parts say of themselves.
     for part in table.parts.iter() {
-        let living: Vec<_> = part.living_from(0).collect();
+        let all = (0..part.segment.len()).filter_map(|row| RowId::try_from(row).ok());
+        let living: Vec<_> = all.filter(|row| part.is_alive(*row)).collect();
         prop_assert_eq!(part.living(), living.len());
+        for first in [0, 1, part.segment.len() / 2, part.segment.len()] {
+            let from: Vec<_> = part.living_from(u32::try_from(first).unwrap()).collect();
+            let later = living.iter().filter(|row| usize::from(**row) >= first);
+            prop_assert_eq!(from, later.copied().collect::<Vec<_>>());
+        }
         prop_assert_eq!(part.dead(), part.dead_rows().count());
         let next = living.iter().filter_map(|row| part.segment.expire_time(*row)).min();
         prop_assert_eq!(part.next_expiry(), next);
