@@ -337,14 +337,14 @@ impl Run<'_> {
             // Uuids mostly rise with time, and so the best rows of a falling order come last.
             Some(key) if key.direction == Direction::Descending => {
                 for piece in rows.pieces().rev() {
-                    if !comes_late(piece, key, best) {
+                    if !comes_late(piece, key, best) && !comes_early(piece, key, after) {
                         piece.rows().rev().for_each(|row| visit(row, best));
                     }
                 }
             }
             Some(key) => {
                 for piece in rows.pieces() {
-                    if !comes_late(piece, key, best) {
+                    if !comes_late(piece, key, best) && !comes_early(piece, key, after) {
                         piece.rows().for_each(|row| visit(row, best));
                     }
                 }
@@ -632,11 +632,23 @@ fn uuid_of(lists: &[Matches<'_>], number: usize) -> Option<JobId> {
 fn comes_late(piece: Piece<'_>, key: &OrderKey, best: &Best<'_>) -> bool {
     let Some(worst) = best.worst().and_then(|worst| worst.keys.first()) else { return false };
     let Some(bounds) = piece.bounds(&key.field) else { return false };
-    let first = bounds.map(|(least, most)| match key.direction {
+    let first = bounds.ends.map(|(least, most)| match key.direction {
         Direction::Ascending => ValueRef::Time(least),
         Direction::Descending => ValueRef::Time(most),
     });
     KeyValue::of(first).order(worst, key.direction).is_gt()
+}
+
+/// Whether all of these rows come before the token, by what comes last in them.
+fn comes_early(piece: Piece<'_>, key: &OrderKey, after: Option<&Position>) -> bool {
+    let Some(after) = after.and_then(|after| after.keys.first()) else { return false };
+    let Some(bounds) = piece.bounds(&key.field) else { return false };
+    // What is unset comes last in every order.
+    let last = bounds.ends.filter(|_| !bounds.has_unset).map(|(least, most)| match key.direction {
+        Direction::Ascending => ValueRef::Time(most),
+        Direction::Descending => ValueRef::Time(least),
+    });
+    last.is_some_and(|last| KeyValue::of(Some(last)).order(after, key.direction).is_lt())
 }
 
 /// Where rows come from, and what comes first there.

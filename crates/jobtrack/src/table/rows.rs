@@ -81,15 +81,21 @@ const TIMES: [(Field, TimeOf); 4] = [
 
 type TimeOf = fn(&Job) -> Option<Timestamp>;
 
-/// The least and the greatest of some times, if there are any.
-pub(crate) type Bounds = Option<(Timestamp, Timestamp)>;
+/// What is known of one field of some rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The least and the greatest value, if there are any.
+    pub(crate) ends: Option<(Timestamp, Timestamp)>,
+    /// Whether some row has none.
+    pub(crate) has_unset: bool,
+}
 
 /// Some rows that follow each other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Piece<'a>(&'a Chunk);
 
 impl<'a> Piece<'a> {
-    /// The least and the greatest value of this field, unless that is not known of it.
+    /// What is known of this field, if anything is.
     pub(crate) fn bounds(self, field: &Field) -> Option<Bounds> {
         let at = TIMES.iter().position(|(time, _)| time == field)?;
         self.0.bounds.get_or_init(|| TIMES.map(|(_, of)| self.0.bounds_of(of))).get(at).copied()
@@ -114,10 +120,12 @@ impl Chunk {
     }
 
     fn bounds_of(&self, time: TimeOf) -> Bounds {
-        let mut times = self.rows.iter().filter_map(|(_, row)| time(&row.job));
-        let first = times.next()?;
-        let bounds = (first, first);
-        Some(times.fold(bounds, |(least, most), time| (least.min(time), most.max(time))))
+        let none = Bounds { ends: None, has_unset: false };
+        self.rows.iter().fold(none, |bounds, (_, row)| {
+            let Some(time) = time(&row.job) else { return Bounds { has_unset: true, ..bounds } };
+            let (least, most) = bounds.ends.unwrap_or((time, time));
+            Bounds { ends: Some((least.min(time), most.max(time))), ..bounds }
+        })
     }
 
     fn find(&self, id: JobId) -> Result<usize, usize> {
