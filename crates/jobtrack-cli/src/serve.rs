@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobtrack::{LeaseOptions, Lost, Options, Tracker};
+use jobtrack::{LeaseOptions, Lost, Opening, Options, Tracker};
 use jobtrack_http::{Monitor, parse_span};
 use tokio::task::JoinHandle;
 use tracing_subscriber::filter::Targets;
@@ -275,7 +275,12 @@ const CLOSING: Duration = Duration::from_secs(60);
 /// Opens the store, where it disturbs nobody who asks meanwhile.
 fn open_store(arguments: &Arguments) -> JoinHandle<Result<Served, Failed>> {
     let leases = leases(arguments);
-    let options = Options { retention: arguments.retention, leases, ..Options::default() };
+    // Nothing else is done until the store is open.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64));
+    let opening = Opening { threads, ..Opening::default() };
+    let image_from = arguments.limits.image_from;
+    let retention = arguments.retention;
+    let options = Options { retention, leases, opening, image_from, ..Options::default() };
     let options = arguments.retain.add_to(options);
     let (store, has_demo) = (arguments.store.clone(), arguments.demo);
     tokio::task::spawn_blocking(move || {

@@ -289,6 +289,10 @@ impl Store for RedbStore {
         .map(drop)
     }
 
+    fn folder(&self) -> Option<&Path> {
+        Some(self.folder.path())
+    }
+
     fn compact(&self) -> Result<()> {
         let mut writer = self.writer.lock();
         let outcome = match &mut *self.database.write() {

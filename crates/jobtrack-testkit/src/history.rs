@@ -683,6 +683,7 @@ fn open(
             ..LeaseOptions::default()
         },
         log: LogOptions { entries: MODEL_LOG, ..LogOptions::default() },
+        image_from: 0,
         families: FamilyOptions {
             by_kind: KINDS.iter().map(|(kind, _)| ((*kind).to_owned(), roll_up(kind))).collect(),
             ..FamilyOptions::default()

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jobtrack::{Result, Store};
+use jobtrack::store::{Abilities, Batch, CommitError, Inspect, Record, Space, Visit};
+use jobtrack::{Durability, Result, Store};
 use tempfile::TempDir;
 
 use crate::CrashStore;
@@ -41,19 +42,62 @@ pub trait Machine {
 }
 
 /// A machine whose store is a [`CrashStore`]: its crashes keep what is synced and as many deferred
-/// commits as they are told.
+/// commits as they are told. At every second opening it has a folder, so that trackers leave an image
+/// there which sometimes is of just this commit, and sometimes of an earlier one.
 #[derive(Debug, Default)]
 pub struct CrashMachine {
     store: Arc<CrashStore>,
+    folder: Option<Arc<TempDir>>,
+    openings: usize,
 }
 
 impl Machine for CrashMachine {
     fn open(&mut self) -> Result<Box<dyn Store>> {
-        Ok(Box::new(Arc::clone(&self.store)))
+        self.openings += 1;
+        let store = Arc::clone(&self.store);
+        // Two openings with it, and two without: so a tracker that finds an image is followed by one
+        // that finds its records.
+        if self.openings / 2 % 2 == 1 {
+            return Ok(Box::new(store));
+        }
+        let folder = Arc::clone(self.folder.get_or_insert_with(|| Arc::new(new_folder())));
+        Ok(Box::new(Beside { store, folder }))
     }
 
     fn crash(&mut self, choice: u8) {
         self.store = Arc::new(self.store.crash(usize::from(choice / 2 % 8)));
+    }
+}
+
+/// A store in memory that has a folder all the same.
+struct Beside {
+    store: Arc<CrashStore>,
+    folder: Arc<TempDir>,
+}
+
+impl Store for Beside {
+    fn load(&self, visit: &mut Visit<'_>) -> Result<u64> {
+        self.store.load(visit)
+    }
+
+    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Record>> {
+        self.store.read(space, key)
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
+        self.store.commit(batch, durability)
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.store.abilities()
+    }
+
+    fn scan(&self, visit: &mut Inspect<'_>) -> Result<u64> {
+        self.store.scan(visit)
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        Some(self.folder.path())
     }
 }
 

@@ -22,6 +22,10 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The name of the class that [`opening`] measures.
 pub(crate) const OPENING: &str = "opening a redb file";
+/// The name of the class that opens one with an image.
+pub(crate) const FROM_IMAGE: &str = "opening it from an image";
+/// The name of the class that leaves the image.
+pub(crate) const LEAVING: &str = "closing it, with an image";
 /// The name of the class of all memory.
 pub(crate) const MEMORY: &str = "memory";
 
@@ -49,49 +53,75 @@ pub(crate) fn memory(jobs: usize, shape: Shape, has_churn: bool) -> Vec<Line> {
 }
 
 /// How long a tracker takes to open a redb file of so many jobs, on as many threads as there are
-/// cores, beside reading the file alone.
+/// cores: from their records, beside reading the file alone; from the image that one before it has left,
+/// beside reading that; and how long leaving it takes, beside closing without.
 /// SQLite opens a file without reading it, so there is nothing to stand beside.
-pub(crate) fn opening(jobs: usize, shape: Shape) -> Line {
+pub(crate) fn opening(jobs: usize, shape: Shape) -> Vec<Line> {
     let folder = folder();
     let path = folder.path().join("jobs");
     let bar = progress_bar(jobs as u64, "filling a store to open");
-    let tracker = Tracker::open(open(&path), options()).expect("a new store opens");
+    let without = Options { image_from: usize::MAX, ..options() };
+    let tracker = Tracker::open(open(&path), without).expect("a new store opens");
     import(&tracker, Jobs::new(SEED, jobs).shaped(shape), |done| bar.inc(done as u64));
     tracker.close().expect("the store closes");
     drop(tracker);
     bar.finish_and_clear();
 
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut rebuilt, mut read) = (Timed::default(), Timed::default());
-    let bar = progress_bar(OPENINGS, OPENING);
-    while rebuilt.runs() < OPENINGS && rebuilt.total() < LONG {
-        let began = Instant::now();
-        let store = open(&path);
-        let mut bytes = 0;
-        store
-            .load(&mut |_, _, record| {
-                bytes += record.value.len();
-                Ok(())
-            })
-            .expect("the store can be read");
-        read.add(began.elapsed(), 1);
-        assert!(bytes > jobs, "every job is a record");
-        drop(store);
+    let mut lines = Vec::new();
+    for (class, image_from) in [(OPENING, usize::MAX), (FROM_IMAGE, 0)] {
+        let has_image = image_from == 0;
+        let options = || {
+            let opening = Opening { threads, progress: None };
+            Options { opening, image_from, ..options() }
+        };
+        if has_image {
+            let tracker = Tracker::open(open(&path), options()).expect("the store opens");
+            tracker.close().expect("the store closes");
+        }
+        let (mut opened, mut read, mut closed) = Default::default();
+        let bar = progress_bar(OPENINGS, class);
+        while Timed::runs(&opened) < OPENINGS && opened.total() < LONG {
+            let began = Instant::now();
+            let bytes = read_all(&path, has_image);
+            Timed::add(&mut read, began.elapsed(), 1);
+            assert!(bytes > jobs, "every job is there");
 
-        let began = Instant::now();
-        let opening = Opening { threads, progress: None };
-        let options = Options { opening, ..options() };
-        let tracker = Tracker::open(open(&path), options).expect("the store opens");
-        rebuilt.add(began.elapsed(), 1);
-        assert_eq!(tracker.opened().jobs, jobs, "every job is there");
-        tracker.close().expect("the store closes");
-        bar.inc(1);
+            let began = Instant::now();
+            let tracker = Tracker::open(open(&path), options()).expect("the store opens");
+            opened.add(began.elapsed(), 1);
+            assert_eq!(tracker.opened().jobs, jobs, "every job is there");
+            assert_eq!(tracker.opened().from_image, has_image);
+
+            let began = Instant::now();
+            tracker.close().expect("the store closes");
+            Timed::add(&mut closed, began.elapsed(), 1);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let mut line = Line::new(Of::Whole, class, jobs).timed(&opened, None);
+        line.floor_p50_ns = Some(read.p50());
+        line.note = Some(format!("on {threads} threads"));
+        lines.push(line);
+        if has_image {
+            lines.push(Line::new(Of::Whole, LEAVING, jobs).timed(&closed, None));
+        }
     }
-    bar.finish_and_clear();
-    let mut line = Line::new(Of::Whole, OPENING, jobs).timed(&rebuilt, None);
-    line.floor_p50_ns = Some(read.p50());
-    line.note = Some(format!("on {threads} threads"));
-    line
+    lines
+}
+
+/// Reads all that an opening reads, and tells how many bytes that are.
+fn read_all(path: &Path, has_image: bool) -> usize {
+    if has_image {
+        return std::fs::read(path.join("IMAGE")).expect("an image was left").len();
+    }
+    let mut bytes = 0;
+    let read = open(path).load(&mut |_, _, record| {
+        bytes += record.value.len();
+        Ok(())
+    });
+    read.expect("the store can be read");
+    bytes
 }
 
 /// A folder on a disk: beside the program and not in the system's temporary folder, which may be in
@@ -116,8 +146,11 @@ mod tests {
 
     #[test]
     fn opening_takes_longer_than_reading() {
-        let line = opening(2_000, Shape::Full);
-        assert!(line.floor_p50_ns < line.jobtrack_p50_ns, "{line:?}");
+        let lines = opening(2_000, Shape::Full);
+        let [records, image, _closing] = lines.as_slice() else { panic!("{lines:?}") };
+        for line in [records, image] {
+            assert!(line.floor_p50_ns < line.jobtrack_p50_ns, "{line:?}");
+        }
         assert_eq!(line.sqlite_p50_ns, None);
     }
 

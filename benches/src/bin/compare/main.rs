@@ -180,7 +180,7 @@ fn measure_one(options: &Options, apart: Apart) -> Result<Vec<Line>, String> {
         }
         Apart::Memory => apart::memory(jobs, SHAPE, options.has(Part::Churn)),
         Apart::MemoryWide => apart::memory(jobs, Shape::Wide, false),
-        Apart::Opening => vec![apart::opening(jobs, SHAPE)],
+        Apart::Opening => apart::opening(jobs, SHAPE),
     })
 }
 

@@ -14,6 +14,7 @@ mod salvage;
 mod verify;
 
 use std::fmt;
+use std::path::Path;
 
 use uuid::Uuid;
 
@@ -282,6 +283,12 @@ pub trait Store: Send + Sync {
     fn compact(&self) -> Result<()> {
         Err(cannot("give room back to the disk"))
     }
+
+    /// A folder of the store's own in which the engine may keep a file beside the store's: the image of
+    /// its table, which it can do without. None unless a store says otherwise.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 fn cannot(what: &str) -> Error {
@@ -316,6 +323,10 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
     fn compact(&self) -> Result<()> {
         (**self).compact()
     }
+
+    fn folder(&self) -> Option<&Path> {
+        (**self).folder()
+    }
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -345,5 +356,9 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn compact(&self) -> Result<()> {
         (**self).compact()
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        (**self).folder()
     }
 }

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::bytes::{Damaged, Reader, Writer, check};
 use super::codes::RowId;
 use super::hash::FastMap;
 use super::rows::Row;
@@ -92,6 +93,30 @@ impl Arguments {
                 tell(*row, one_passes);
             }
         }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.count(self.texts.len());
+        self.texts.iter().for_each(|text| writer.text(text));
+        writer.list(&self.rows);
+        writer.numbers(&self.starts);
+        writer.list(self.places.as_flattened());
+    }
+
+    /// Those of so many rows.
+    pub(super) fn read(reader: &mut Reader<'_>, rows: usize) -> Result<Arguments, Damaged> {
+        let texts = (0..reader.count()?).map(|_| reader.text().map(Text::from));
+        let texts: Box<[Text]> = texts.collect::<Result<_, Damaged>>()?;
+        let set: Box<[RowId]> = reader.list()?;
+        let starts: Box<[u32]> = reader.numbers(set.len() + 1)?;
+        let places: Box<[u32]> = reader.list()?;
+        check(places.iter().all(|place| (*place as usize) < texts.len()))?;
+        let (pairs, rest) = places.as_chunks();
+        check(rest.is_empty() && starts.is_sorted())?;
+        check(starts.last().is_none_or(|end| *end as usize == pairs.len()))?;
+        check(set.is_sorted_by(|row, next| row < next))?;
+        check(set.last().is_none_or(|row| usize::from(*row) < rows))?;
+        Ok(Arguments { texts, rows: set, starts, places: pairs.into() })
     }
 
     /// Bytes on the heap.

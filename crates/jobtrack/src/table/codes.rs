@@ -3,6 +3,8 @@
 // Rows below are rows of the segment that the codes were built for; `Column` keeps that.
 #![allow(clippy::indexing_slicing)]
 
+use super::bytes::{Damaged, Reader, Writer, check};
+
 /// The number of a row within its segment.
 pub(crate) type RowId = u16;
 
@@ -92,6 +94,61 @@ impl Codes {
                 }
             }
         }
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        match self {
+            Codes::Same(code) => {
+                writer.number(0_u8);
+                writer.number(*code);
+            }
+            Codes::Ascending => writer.number(1_u8),
+            Codes::Bytes(codes) => {
+                writer.number(2_u8);
+                writer.numbers(codes);
+            }
+            Codes::Words(codes) => {
+                writer.number(3_u8);
+                writer.numbers(codes);
+            }
+            Codes::Sparse { rows, codes } => {
+                writer.number(4_u8);
+                writer.list(rows);
+                writer.numbers(codes);
+            }
+        }
+    }
+
+    /// The codes of so many rows, of which none is above `last`.
+    pub(crate) fn read(
+        reader: &mut Reader<'_>,
+        rows: usize,
+        last: usize,
+    ) -> Result<Codes, Damaged> {
+        let codes = match reader.number::<u8>()? {
+            0 => Codes::Same(reader.number()?),
+            1 => Codes::Ascending,
+            2 => Codes::Bytes(reader.numbers(rows)?),
+            3 => Codes::Words(reader.numbers(rows)?),
+            4 => {
+                let set: Box<[RowId]> = reader.list()?;
+                let codes = reader.numbers(set.len())?;
+                check(set.is_sorted_by(|row, next| row < next))?;
+                check(set.last().is_none_or(|row| usize::from(*row) < rows))?;
+                Codes::Sparse { rows: set, codes }
+            }
+            _ => return Err(Damaged),
+        };
+        let greatest = match &codes {
+            Codes::Same(code) => usize::from(*code),
+            Codes::Ascending => rows,
+            Codes::Bytes(codes) => codes.iter().copied().max().unwrap_or(0).into(),
+            Codes::Words(codes) | Codes::Sparse { codes, .. } => {
+                codes.iter().copied().max().unwrap_or(0).into()
+            }
+        };
+        check(greatest <= last)?;
+        Ok(codes)
     }
 
     /// Bytes on the heap.

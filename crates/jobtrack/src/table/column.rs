@@ -8,6 +8,8 @@
 // that no more rows come than fit.
 #![allow(clippy::indexing_slicing)]
 
+mod image;
+
 use std::borrow::Cow;
 use std::ops::Range;
 

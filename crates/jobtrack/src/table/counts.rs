@@ -27,13 +27,18 @@ fn slot(state: State) -> usize {
 
 impl Tally {
     pub(crate) fn add(&mut self, kind: &str, state: State) {
+        self.add_many(kind, state, 1);
+    }
+
+    /// Adds so many jobs of one kind and state.
+    pub(crate) fn add_many(&mut self, kind: &str, state: State, jobs: u64) {
         if let Some(count) = self.count(kind, state) {
-            *count += 1;
+            *count += jobs;
             return;
         }
         let mut counts = [0; STATES];
         if let Some(count) = counts.get_mut(slot(state)) {
-            *count = 1;
+            *count = jobs;
         }
         self.by_kind.insert(kind.into(), counts);
     }

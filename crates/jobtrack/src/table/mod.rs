@@ -13,6 +13,7 @@
 //! whoever has time: see [`Table::next_seal`] and [`Table::next_merge`].
 
 mod arguments;
+mod bytes;
 mod claims;
 mod code_set;
 mod codes;
@@ -21,6 +22,7 @@ mod counts;
 mod families;
 mod hash;
 mod head;
+mod image;
 mod keys;
 mod matches;
 mod numbers;
@@ -50,6 +52,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use arguments::Which;
+pub(crate) use bytes::{Damaged, Reader, Writer};
 pub(crate) use code_set::CodeSet;
 pub(crate) use codes::{Code, Codes, RowId, SEGMENT_ROWS};
 pub(crate) use column::{Column, Place, RowList, Run, Values};

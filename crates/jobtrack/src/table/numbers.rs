@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::bytes::{Damaged, Reader, Writer, check};
 use crate::field::{FieldType, ValueRef};
 use crate::job::{JobId, Revision};
 use crate::timestamp::Timestamp;
@@ -173,6 +174,71 @@ impl Numbers {
             Packed::Plain(numbers) => numbers.partition_point(|number| *number < near),
             Packed::Wide(wide) => wide.lower_bound(far),
         }
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.number(self.least);
+        writer.count(self.len());
+        match &self.packed {
+            Packed::Words { bases, offsets } => {
+                writer.number(0_u8);
+                writer.numbers(bases);
+                writer.numbers(offsets);
+            }
+            Packed::Longs { bases, offsets } => {
+                writer.number(1_u8);
+                writer.numbers(bases);
+                writer.numbers(offsets);
+            }
+            Packed::Plain(numbers) => {
+                writer.number(2_u8);
+                writer.numbers(numbers);
+            }
+            Packed::Wide(wide) => {
+                writer.number(3_u8);
+                writer.numbers(&wide.numbers);
+            }
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Numbers, Damaged> {
+        fn most<T: Copy + Ord + Into<Key>>(numbers: &[T]) -> Key {
+            numbers.iter().copied().max().map_or(0, Into::into)
+        }
+        let least: Key = reader.number()?;
+        let count = reader.count()?;
+        let blocks = count.div_ceil(BLOCK);
+        let (packed, far) = match reader.number::<u8>()? {
+            0 => {
+                let bases = reader.numbers(blocks)?;
+                let offsets: Box<[u16]> = reader.numbers(count)?;
+                let far = most(&bases) + most(&offsets);
+                (Packed::Words { bases, offsets }, far)
+            }
+            1 => {
+                let bases = reader.numbers(blocks)?;
+                let offsets: Box<[u32]> = reader.numbers(count)?;
+                let far = most(&bases) + most(&offsets);
+                (Packed::Longs { bases, offsets }, far)
+            }
+            2 => {
+                let numbers: Box<[u64]> = reader.numbers(count)?;
+                let far = most(&numbers);
+                (Packed::Plain(numbers), far)
+            }
+            3 => {
+                let numbers: Box<[u128]> = reader.numbers(count)?;
+                check(numbers.is_sorted_by(|number, next| number < next))?;
+                // The starts of other numbers would be more than there are of them.
+                check(numbers.first() == Some(&0) && count <= usize::from(u16::MAX))?;
+                let far = most(&numbers);
+                (Packed::Wide(Wide::build(numbers)), far)
+            }
+            _ => return Err(Damaged),
+        };
+        // So that no sum overflows.
+        check(least.checked_add(far).is_some())?;
+        Ok(Numbers { least, packed })
     }
 
     /// Bytes on the heap.

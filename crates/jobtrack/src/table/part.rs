@@ -47,6 +47,27 @@ impl Part {
         part
     }
 
+    /// The segment with these rows dead, by bits as [`Alive`] has them; None if that cannot be.
+    pub(crate) fn with_dead(segment: Segment, dead: Vec<u64>) -> Option<Part> {
+        let rows = segment.len();
+        // No bit is set that belongs to no row.
+        let are_rows = match dead.last() {
+            None => true,
+            Some(last) if dead.len() == rows.div_ceil(64) => {
+                rows.is_multiple_of(64) || last >> (rows % 64) == 0
+            }
+            Some(_) => false,
+        };
+        let died: u32 = dead.iter().map(|word| word.count_ones()).sum();
+        let mut part = are_rows.then(|| Part::of(segment))?;
+        if died > 0 {
+            let alive = Arc::make_mut(&mut part.alive);
+            (alive.dead, alive.living) = (dead, alive.living - died);
+            part.pass();
+        }
+        Some(part)
+    }
+
     /// Which rows live, to be compared with later.
     pub(crate) fn alive(&self) -> &Arc<Alive> {
         &self.alive
@@ -183,6 +204,11 @@ impl Part {
 impl Alive {
     fn is_dead(&self, row: RowId) -> bool {
         self.dead.get(usize::from(row) / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// The bits of all rows, those that are dead set; none at all where none is.
+    pub(super) fn dead_words(&self) -> &[u64] {
+        &self.dead
     }
 
     fn dead_rows(&self) -> impl Iterator<Item = RowId> + '_ {

@@ -7,6 +7,7 @@
 // Rows are below `len`, columns are one for each fixed field: `build` and `merge` see to both.
 #![allow(clippy::indexing_slicing)]
 
+mod image;
 mod jobs;
 
 use std::sync::Arc;

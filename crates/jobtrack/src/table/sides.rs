@@ -18,10 +18,12 @@ impl Sides {
     /// Whether a job with these fields set is anything to what is kept here. Any other is only if it is
     /// itself a parent.
     pub(crate) fn concern(is_set: impl Fn(&Field) -> bool) -> bool {
-        [Field::LeaseToken, Field::Deadline, Field::IdempotencyKey, Field::Parent]
-            .iter()
-            .any(is_set)
+        Sides::CONCERNED.iter().any(is_set)
     }
+
+    /// The fields of which one is set in every job that is anything to what is kept here.
+    pub(super) const CONCERNED: &[Field] =
+        &[Field::LeaseToken, Field::Deadline, Field::IdempotencyKey, Field::Parent];
 
     /// Takes note of how a job stood before a change (None: it was not there), and how it stands
     /// after it.

@@ -24,6 +24,18 @@ impl Judge {
         self.sides.changed(before.as_deref(), Some(job));
     }
 
+    /// Tells of every job as it comes again. Of two with one idempotency key, which no tracker would let
+    /// in, the later one is meant, and which that is only the table can say.
+    fn begin_again(&mut self, table: &Table) {
+        self.sides = Sides::default();
+        for part in table.parts.iter() {
+            for row in part.living_from(0) {
+                let job = self.jobs.get(&part.segment.uuid(row));
+                self.sides.changed(None, job.map(|job| &**job));
+            }
+        }
+    }
+
     fn remove(&mut self, id: JobId) -> bool {
         let before = self.jobs.remove(&id);
         self.sides.changed(before.as_deref(), None);
@@ -47,6 +59,8 @@ enum Step {
     /// Publishes it, done or not.
     Publish(bool),
     Count(Timestamp),
+    /// Goes on with a table made of this one's image, if no work is under way.
+    Image,
     /// Takes a snapshot to be looked at in the end.
     Hold(Timestamp),
 }
@@ -62,6 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<bool>().prop_map(Step::Work),
         4 => any::<bool>().prop_map(Step::Publish),
         2 => time().prop_map(Step::Count),
+        1 => Just(Step::Image),
         1 => time().prop_map(Step::Hold),
     ]
 }
@@ -202,6 +217,20 @@ fn check_counts(table: &Table, model: &Model, horizon: Timestamp) -> Result<(), 
     Ok(())
 }
 
+fn through_image(table: &Table) -> Table {
+    let mut again = Table::shaped(table.shape);
+    let mut jobs = 0;
+    let told = table.image(|living, bytes| {
+        let part = Part::of_image(bytes)?;
+        assert_eq!(part.living(), living);
+        jobs += living;
+        again.add_part_of_image(part);
+        Ok::<(), Damaged>(())
+    });
+    assert_eq!((told, jobs), (Ok(()), table.len()));
+    again
+}
+
 fn shape() -> impl Strategy<Value = Shape> {
     (1..9_usize, 2..4_usize, prop_oneof![Just(5_usize), Just(20), Just(SEGMENT_ROWS)])
         .prop_map(|(head_rows, fan, segment_rows)| Shape { head_rows, fan, segment_rows })
@@ -268,6 +297,12 @@ proptest! {
                 Step::Publish(merge) => {
                     let work = work[usize::from(merge)].take();
                     work.into_iter().for_each(|work| drop(table.publish(work)));
+                }
+                Step::Image => {
+                    if work.iter().all(Option::is_none) {
+                        table = through_image(&table);
+                        judge.begin_again(&table);
+                    }
                 }
                 Step::Count(horizon) => check_counts(&table, &judge.jobs, horizon)?,
                 Step::Hold(horizon) => held.push((table.snapshot(horizon), judge.jobs.clone())),

@@ -45,6 +45,11 @@ impl Tombstones {
         self.find(id).map(|(key, tombstone)| (key, tombstone.revision))
     }
 
+    /// All of them, whether their time is up or not, with the keys of their records.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &Tombstone)> {
+        self.by_key.iter().map(|(key, tombstone)| (*key, tombstone))
+    }
+
     pub(crate) fn put(&mut self, key: u64, tombstone: Tombstone) {
         let (id, until, revision) = (tombstone.gone.uuid, tombstone.until, tombstone.revision);
         self.remove(id);

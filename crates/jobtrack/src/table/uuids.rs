@@ -57,6 +57,19 @@ impl Uuids {
         self.slots += shard.slots.len() - before;
     }
 
+    /// Makes room for so many uuids more, that are spread over the shards as any are.
+    pub(crate) fn reserve(&mut self, uuids: usize) {
+        let each = uuids / self.shards.len();
+        for shard in &mut self.shards {
+            // A little more than on average, which most shards need not grow beyond.
+            let slots = (shard.used + each + each / 16) * 5 / 4;
+            if slots > shard.slots.len() && each > 0 {
+                self.slots += slots - shard.slots.len();
+                shard.resize(slots);
+            }
+        }
+    }
+
     /// Notes that a uuid has moved.
     pub(crate) fn replace(&mut self, id: JobId, from: PlaceId, to: PlaceId) {
         let (shard, tag) = self.split(id);

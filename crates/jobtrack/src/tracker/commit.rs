@@ -6,9 +6,9 @@ use super::archiving::Removals;
 use super::group::{Answers, Group, NextKeys, Prepared, Published, head_expected, head_write};
 use super::shortlist::Shortlists;
 use super::ticket::Entry;
-use super::{Applied, Found, Inner, Maintained, View, closed};
+use super::{Applied, Found, Inner, Maintained, View, closed, image};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Batch, CommitError, Durability, Head};
+use crate::store::{Batch, CommitError, Durability, HEAD_KEY, Head, Space};
 use crate::table::Table;
 use crate::timestamp::Timestamp;
 use crate::watch::After;
@@ -184,11 +184,23 @@ impl Inner {
         self.store_head(&mut driver, format, self.time.now(), true)?;
         driver.status = Status::Closed;
         self.view.write().is_closed = true;
+        self.leave_image(&driver);
         drop(driver);
         self.queue.close();
         self.waiters.close();
         self.history.close();
         Ok(())
+    }
+
+    /// Leaves an image of the table beside the store that was just closed, if that is worth it.
+    fn leave_image(&self, driver: &Driver) {
+        let Some(folder) = self.store.folder() else { return };
+        let view = self.view.read();
+        if view.table.len() < self.options.image_from {
+            image::remove(folder);
+        } else if let Ok(Some(head)) = self.store.read(Space::Meta, HEAD_KEY) {
+            image::leave(folder, &head, &view, driver.keys);
+        }
     }
 
     fn commit(

@@ -10,6 +10,7 @@ mod at_once;
 mod bulk;
 mod commit;
 mod group;
+mod image;
 mod keep;
 mod load;
 mod log;
@@ -100,11 +101,18 @@ pub struct Options {
     pub archive: Option<Arc<dyn Archive>>,
     /// How the store is opened.
     pub opening: Opening,
+    /// From how many jobs on [`close`](Tracker::close) leaves an image of all of them, from which they
+    /// are opened some ten times faster than from their records; ten thousand. Only a store with a
+    /// [folder](crate::Store::folder) has a place for it. `usize::MAX` for never.
+    pub image_from: usize,
     /// How long leases last, and what becomes of jobs whose worker was lost.
     pub leases: LeaseOptions,
     /// When parents may succeed.
     pub families: FamilyOptions,
 }
+
+/// Fewer jobs are opened in some tens of milliseconds without an image.
+const IMAGE_FROM: usize = 10_000;
 
 impl Default for Options {
     fn default() -> Self {
@@ -119,6 +127,7 @@ impl Default for Options {
             evict: false,
             archive: None,
             opening: Opening::default(),
+            image_from: IMAGE_FROM,
             leases: LeaseOptions::default(),
             families: FamilyOptions::default(),
         }
@@ -136,6 +145,7 @@ impl fmt::Debug for Options {
             .field("limits", &self.limits)
             .field("evict", &self.evict)
             .field("opening", &self.opening)
+            .field("image_from", &self.image_from)
             .field("leases", &self.leases)
             .field("families", &self.families)
             .finish_non_exhaustive()

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::archiving::Archiving;
 use super::commit::Driver;
 use super::group::{NextKeys, head_expected, head_write};
+use super::image::{self, Image};
 use super::load::{self, RawJob};
 use super::progress::Overlay;
 use super::stats::Counters;
@@ -41,6 +42,9 @@ pub struct OpenReport {
     pub was_clean: bool,
     /// Jobs that were loaded.
     pub jobs: usize,
+    /// Whether they come from the image that the last tracker left when it closed, and not from their
+    /// records.
+    pub from_image: bool,
     /// How many of them have expired while nobody had the store open.
     pub expired: usize,
     /// How many were held by an earlier incarnation of this tracker's owner, and are lost.
@@ -58,6 +62,9 @@ impl fmt::Display for OpenReport {
         write!(f, "{} jobs in epoch {}", self.jobs, self.epoch)?;
         if !self.was_clean {
             f.write_str(", after an unclean stop")?;
+        }
+        if self.from_image {
+            f.write_str(", from their image")?;
         }
         if self.expired > 0 {
             write!(f, ", {} of them expired meanwhile", self.expired)?;
@@ -81,9 +88,18 @@ impl fmt::Display for OpenReport {
 pub(super) fn open(store: Box<dyn Store>, options: Options, newest: u32) -> Result<Inner> {
     let record = store.read(Space::Meta, HEAD_KEY)?;
     let head_at = record.as_ref().map(|record| record.revision);
-    let head = record.map(|record| decode_head(&record.value)).transpose()?;
+    let head = record.as_ref().map(|record| decode_head(&record.value)).transpose()?;
     if let Some(head) = head {
         check_format(head.format, newest)?;
+    }
+    if let (Some(record), Some(head)) = (&record, head)
+        && head.is_clean
+        && let Some(image) = open_image(&*store, record, &options)?
+    {
+        let (table, loaded) = image;
+        check_memory(&table, &options)?;
+        let found = Found { head: Some(head), head_at, number: record.revision };
+        return settle(store, options, newest, &found, table, loaded);
     }
     let mut loaded = Loaded::default();
     let mut number = 0;
@@ -108,11 +124,7 @@ pub(super) fn open(store: Box<dyn Store>, options: Options, newest: u32) -> Resu
         })?;
         Ok(())
     })?;
-    if table.bytes() > options.limits.memory {
-        let (needed, limit) = (table.bytes(), options.limits.memory);
-        let message = format!("the jobs take {needed} bytes of memory, of {limit} that they may");
-        return Err(Error::new(ErrorKind::LimitExceeded, message).with_field("limits.memory"));
-    }
+    check_memory(&table, &options)?;
     if head.is_none() && number > 0 {
         return Err(Error::new(
             ErrorKind::StoreForeign,
@@ -121,6 +133,34 @@ pub(super) fn open(store: Box<dyn Store>, options: Options, newest: u32) -> Resu
     }
     let found = Found { head, head_at, number };
     settle(store, options, newest, &found, table, loaded)
+}
+
+/// All that is loaded, if an image was left with this head: of the engine's own records only those are
+/// read that it does not hold.
+fn open_image(
+    store: &dyn Store,
+    head: &Record,
+    options: &Options,
+) -> Result<Option<(Table, Loaded)>> {
+    let image = store.folder().and_then(|folder| image::read(folder, head, &options.opening));
+    let Some(Image { mut table, next, record_bytes }) = image else { return Ok(None) };
+    let mut loaded = Loaded { next, record_bytes, from_image: true, ..Loaded::default() };
+    loaded.tombstones = std::mem::take(&mut table.tombstones);
+    for key in [EPOCHS_KEY, FORGOTTEN_KEY] {
+        if let Some(record) = store.read(Space::Meta, key)? {
+            loaded.meta(key, &record).map_err(|error| load::named(Space::Meta, key, &error))?;
+        }
+    }
+    Ok(Some((table, loaded)))
+}
+
+fn check_memory(table: &Table, options: &Options) -> Result<()> {
+    let (needed, limit) = (table.bytes(), options.limits.memory);
+    if needed <= limit {
+        return Ok(());
+    }
+    let message = format!("the jobs take {needed} bytes of memory, of {limit} that they may");
+    Err(Error::new(ErrorKind::LimitExceeded, message).with_field("limits.memory"))
 }
 
 /// What the store says of itself.
@@ -164,10 +204,10 @@ fn settle(
     let epoch = if head.is_clean { Some(head.epoch) } else { head.epoch.checked_add(1) };
     let engine = wall.max(head.horizon);
     check_room(engine)?;
-    let Loaded { tombstones, next, mut epochs, claims, stays, record_bytes } = loaded;
+    let Loaded { tombstones, next, mut epochs, claims, stays, record_bytes, from_image } = loaded;
     table.tombstones = tombstones;
-    let lost = revive_leases(&mut table, &claims, &options.leases, engine);
-    drop(claims);
+    let claims = (!from_image).then_some(&claims);
+    let lost = revive_leases(&mut table, claims, &options.leases, engine);
     if !stays.is_empty() {
         table.set_stays(&|key, id| stays.get(&key).filter(|stay| stay.job == id));
     }
@@ -212,6 +252,7 @@ fn settle(
         epoch,
         was_clean: head.is_clean,
         jobs: table.len(),
+        from_image,
         expired: table.due(engine).count(),
         lost,
         downtime: wall.saturating_since(head.horizon),
@@ -264,6 +305,8 @@ struct Loaded {
     stays: HashMap<u64, Stay>,
     /// Bytes of all records of jobs.
     record_bytes: u64,
+    /// Whether the jobs come from an image, and have all that `claims` and `stays` would add.
+    from_image: bool,
 }
 
 impl Default for Loaded {
@@ -271,7 +314,7 @@ impl Default for Loaded {
         let next = NextKeys { job: 1, tombstone: 1 };
         let (claims, stays) = (HashMap::new(), HashMap::new());
         let (tombstones, epochs) = (Tombstones::default(), Epochs::default());
-        Loaded { tombstones, next, epochs, claims, stays, record_bytes: 0 }
+        Loaded { tombstones, next, epochs, claims, stays, record_bytes: 0, from_image: false }
     }
 }
 
@@ -299,15 +342,15 @@ impl Loaded {
 
 /// Puts what is known of each job's claims where it belongs, and gives every lease a full term again:
 /// what was not heard of while nobody listened is not lost. Only what an owner's earlier incarnation
-/// held is, at once; returns how many those are.
+/// held is, at once; returns how many those are. Without `claims` all of it is known already.
 fn revive_leases(
     table: &mut Table,
-    claims: &HashMap<u64, Claims>,
+    claims: Option<&HashMap<u64, Claims>>,
     leases: &LeaseOptions,
     engine: Timestamp,
 ) -> usize {
-    let of = |key: u64, id: JobId| claims.get(&key).filter(|claims| claims.job == id);
-    if !claims.is_empty() {
+    let of = |key: u64, id: JobId| claims?.get(&key).filter(|claims| claims.job == id);
+    if claims.is_some_and(|claims| !claims.is_empty()) {
         table.set_claims(&|key, id| of(key, id).map(|claims| (claims.claims, claims.losses)));
     }
     let mut lost = 0;
@@ -317,8 +360,10 @@ fn revive_leases(
         let mut job = Job::clone(&row.job);
         let Some(lease) = &mut job.lease else { continue };
         job.claims = job.claims.max(u32::try_from(lease.token).unwrap_or(u32::MAX));
-        lease.since = known.and_then(|it| it.since);
-        lease.term = known.map_or(Some(leases.term), |it| it.term);
+        if claims.is_some() {
+            lease.since = known.and_then(|it| it.since);
+            lease.term = known.map_or(Some(leases.term), |it| it.term);
+        }
         let is_of_owner = leases.owner.as_deref() == Some(&*lease.holder);
         // Who goes through the jobs of a bulk did so in the process that had the store open.
         let is_bulk = job.kind == BULK_KIND;

@@ -246,7 +246,7 @@ impl<'a> Search<'a> {
 
     /// Tests one text by putting it together, but searches it for the longest literal first.
     fn test_searched(&mut self, entry: Entry<'_>, index: usize) {
-        self.texts.write(&entry, &mut self.text);
+        self.texts.put(&entry, &mut self.text);
         if self.finder.find(self.text.as_bytes()).is_some() && (self.test.passes)(&self.text) {
             self.hits.add(index..index + 1);
         }
@@ -310,7 +310,7 @@ impl<'a> Search<'a> {
 impl Texts {
     /// Whether this text passes, which is put together in `text`.
     fn passes(&self, entry: Entry<'_>, text: &mut String, passes: &dyn Fn(&str) -> bool) -> bool {
-        self.write(&entry, text);
+        self.put(&entry, text);
         passes(text)
     }
 }

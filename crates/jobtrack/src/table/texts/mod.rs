@@ -24,6 +24,8 @@ use run::{Entry, Run, Runs};
 use shape::Shapes;
 use signature::Signature;
 
+use super::bytes::{Damaged, Reader, Writer, check};
+
 /// Sorted distinct texts of one column of one segment: at most 65,535, none empty, immutable.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
@@ -43,10 +45,27 @@ impl Texts {
         self.shapes.bytes() + self.runs.bytes() + self.signature.bytes()
     }
 
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.count(self.len);
+        self.shapes.write(writer);
+        self.runs.write(writer);
+        self.signature.write(writer);
+    }
+
+    /// What makes no sense in it gives texts that make none, and nothing worse.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Texts, Damaged> {
+        let len = reader.count()?;
+        check(len <= usize::from(u16::MAX))?;
+        let shapes = Shapes::read(reader)?;
+        let runs = Runs::read(reader, len, shapes.len())?;
+        let signature = Signature::read(reader)?;
+        Ok(Texts { len, shapes, runs, signature })
+    }
+
     /// Puts the text of this index (below [`len`](Texts::len)) in place of what `into` held.
     pub(crate) fn get(&self, index: usize, into: &mut String) {
         let run = self.run(self.runs.holding(index));
-        self.write(&run.entry(&self.shapes, index - run.texts.start), into);
+        self.put(&run.entry(&self.shapes, index - run.texts.start), into);
     }
 
     /// Compares the text of this index with another, byte by byte.
@@ -98,7 +117,7 @@ impl Texts {
         self.runs.run(n, self.len)
     }
 
-    fn write(&self, entry: &Entry<'_>, into: &mut String) {
+    fn put(&self, entry: &Entry<'_>, into: &mut String) {
         let mut bytes = std::mem::take(into).into_bytes();
         bytes.clear();
         entry.write(&self.shapes, &mut bytes);

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::super::bytes::{Damaged, Reader, Writer, check};
 use super::shape::Shapes;
 
 /// Most texts in a run that is not of one shape.
@@ -143,6 +144,33 @@ impl RunsBuilder {
 }
 
 impl Runs {
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.list(&self.first);
+        writer.numbers(&self.kind);
+        let at: Vec<u64> = self.at.iter().map(|at| *at as u64).collect();
+        writer.numbers(&at);
+        writer.list(&self.bytes);
+    }
+
+    /// The runs of so many texts and shapes.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        texts: usize,
+        shapes: usize,
+    ) -> Result<Runs, Damaged> {
+        let first: Box<[u16]> = reader.list()?;
+        let kind: Box<[u16]> = reader.numbers(first.len())?;
+        let at: Box<[u64]> = reader.numbers(first.len())?;
+        let at: Result<Box<[usize]>, _> = at.iter().map(|at| usize::try_from(*at)).collect();
+        let (at, bytes) = (at.map_err(|_| Damaged)?, reader.list()?);
+        check(first.first().is_none_or(|first| *first == 0) && first.is_empty() == (texts == 0))?;
+        check(first.is_sorted_by(|first, next| first < next))?;
+        check(first.last().is_none_or(|first| usize::from(*first) < texts))?;
+        check(kind.iter().all(|kind| *kind >= MIXED || usize::from(*kind) < shapes))?;
+        check(at.is_sorted() && at.last().is_none_or(|at| *at <= bytes.len()))?;
+        Ok(Runs { first, kind, at, bytes })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.first.len()
     }
@@ -276,7 +304,7 @@ impl Entry<'_> {
     /// Adds the text.
     pub(super) fn write(&self, shapes: &Shapes, into: &mut Vec<u8>) {
         match self {
-            Entry::Shaped(shape, digits) => shapes.write(*shape, digits, into),
+            Entry::Shaped(shape, digits) => shapes.put(*shape, digits, into),
             Entry::Plain(common, rest) => {
                 into.extend_from_slice(common);
                 into.extend_from_slice(rest);

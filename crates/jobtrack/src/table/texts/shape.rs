@@ -10,6 +10,8 @@ use std::ops::{BitAnd, BitOr, BitXor, Not, Range, Shl, Shr};
 
 use memchr::memmem::Finder;
 
+use super::super::bytes::{Damaged, Reader, Writer};
+
 /// Longest text, in bytes, that is stored by its shape.
 const LONGEST: usize = 255;
 
@@ -90,6 +92,23 @@ impl Shapes {
         Shapes { shapes: shapes.into(), bytes: bytes.into() }
     }
 
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.count(self.shapes.len());
+        for Shape { at, pieces, digits } in &self.shapes {
+            writer.number(*at);
+            writer.numbers(&[*pieces, *digits]);
+        }
+        writer.list(&self.bytes);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Shapes, Damaged> {
+        let shapes = (0..reader.count()?).map(|_| {
+            Ok(Shape { at: reader.number()?, pieces: reader.number()?, digits: reader.number()? })
+        });
+        let shapes = shapes.collect::<Result<_, Damaged>>()?;
+        Ok(Shapes { shapes, bytes: reader.list()? })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.shapes.len()
     }
@@ -104,7 +123,7 @@ impl Shapes {
     }
 
     /// Adds the text of these digits.
-    pub(super) fn write(&self, shape: u16, digits: &[u8], into: &mut Vec<u8>) {
+    pub(super) fn put(&self, shape: u16, digits: &[u8], into: &mut Vec<u8>) {
         let mut written = [0; LONGEST + 1];
         for (two, byte) in written.chunks_exact_mut(2).zip(digits) {
             two.copy_from_slice(&[hex(byte >> 4), hex(byte & 15)]);

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::super::bytes::{Damaged, Reader, Writer, check};
+
 /// Fewer texts than this are all tested sooner than a signature is read.
 ///
 /// Random dictionaries that are held beside a list are smaller, and are to have one.
@@ -67,6 +69,22 @@ impl Signature {
             places.zip(&mut gathered).for_each(|(place, word)| *place = std::mem::take(word));
         }
         Signature { words: words.into(), rows, row_words, group }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.list(&self.words);
+        writer.number(self.rows);
+        writer.count(self.row_words);
+        writer.count(self.group);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Signature, Damaged> {
+        let words: Box<[u64]> = reader.list()?;
+        let rows: u32 = reader.number()?;
+        let (row_words, group) = (reader.count()?, reader.count()?);
+        check((rows as usize).checked_mul(row_words) == Some(words.len()))?;
+        check(group <= LARGEST_GROUP)?;
+        Ok(Signature { words, rows, row_words, group })
     }
 
     pub(super) fn bytes(&self) -> usize {
