@@ -607,9 +607,13 @@ impl<'a> Lazy<'a> {
                 let Test::Like(pattern) = &self.term.test else { return CodeSet::default() };
                 let literals: Vec<&str> = pattern.literals().collect();
                 let prefix = literals.first().copied().unwrap_or_default();
+                // A single one, without a wildcard, is all of the text.
+                let suffix =
+                    literals.get(1..).and_then(|it| it.last()).copied().unwrap_or_default();
                 let passes = |text: &str| meter.read(1) && pattern.matches(text);
                 let test = TextTest {
                     prefix,
+                    suffix,
                     is_pattern: true,
                     is_open: literals.last().is_some_and(|last| last.is_empty()),
                     literals: literals.into_iter().filter(|literal| !literal.is_empty()).collect(),

@@ -146,7 +146,8 @@ mod tests {
                 let passes = |text: &str| text.contains("ab");
                 let (literals, passes) = (vec!["ab"], &passes as &dyn Fn(&str) -> bool);
                 let (is_open, is_pattern) = (true, true);
-                let test = TextTest { prefix: "", literals, is_open, is_pattern, passes };
+                let test =
+                    TextTest { prefix: "", suffix: "", literals, is_open, is_pattern, passes };
                 texts.matching(&test, &mut |_| {});
             }
         }

@@ -14,6 +14,8 @@ use super::shape::Needed;
 pub(crate) struct TextTest<'a> {
     /// Every passing text begins with this; empty if that is not known.
     pub(crate) prefix: &'a str,
+    /// Every passing text ends with this; empty if that is not known. It is the last of `literals`.
+    pub(crate) suffix: &'a str,
     /// Every passing text contains each of these.
     pub(crate) literals: Vec<&'a str>,
     /// A text passes if a beginning of it does, as where a pattern ends with a wildcard.
@@ -30,6 +32,7 @@ impl fmt::Debug for TextTest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TextTest")
             .field("prefix", &self.prefix)
+            .field("suffix", &self.suffix)
             .field("literals", &self.literals)
             .field("is_open", &self.is_open)
             .field("is_pattern", &self.is_pattern)
@@ -41,6 +44,11 @@ impl TextTest<'_> {
     /// Whether a text passes if it contains the one literal.
     fn is_one_literal(&self) -> bool {
         self.is_pattern && self.is_open && self.prefix.is_empty() && self.literals.len() == 1
+    }
+
+    /// Whether a text passes if it ends with the one literal.
+    fn is_suffix(&self) -> bool {
+        self.is_pattern && !self.suffix.is_empty() && self.literals.len() == 1
     }
 }
 
@@ -59,7 +67,7 @@ impl Texts {
         if test.is_open && !test.prefix.is_empty() && (test.passes)(test.prefix) {
             search.hits.add(within);
         } else {
-            match self.signature.candidates(&search.literals) {
+            match self.signature.candidates(&search.longest) {
                 Some(candidates) => candidates.ranges(within, &mut |range| search.scan(range)),
                 None => search.scan(within),
             }
@@ -73,6 +81,8 @@ struct Search<'a> {
     texts: &'a Texts,
     test: &'a TextTest<'a>,
     /// The longest literals, the longest first.
+    longest: Vec<&'a str>,
+    /// Those of the longest that may stand anywhere: all but the suffix.
     literals: Vec<&'a str>,
     /// Finds the longest literal.
     finder: Finder<'a>,
@@ -102,13 +112,19 @@ enum Way {
 impl<'a> Search<'a> {
     fn new(texts: &'a Texts, test: &'a TextTest<'a>, hit: &'a mut dyn FnMut(Range<usize>)) -> Self {
         let mut literals = test.literals.clone();
+        let has_suffix = !test.suffix.is_empty() && literals.pop().is_some();
+        let anywhere = literals.len();
         literals.sort_unstable_by_key(|literal| Reverse(literal.len()));
         literals.truncate(MOST_LITERALS);
+        let mut longest = literals.clone();
+        longest.extend(has_suffix.then_some(test.suffix));
+        longest.sort_by_key(|literal| Reverse(literal.len()));
         Search {
             texts,
             test,
-            finder: Finder::new(literals.first().map_or("", |longest: &&'a str| *longest)),
-            is_pattern: test.is_pattern && literals.len() == test.literals.len(),
+            finder: Finder::new(longest.first().map_or("", |longest: &&'a str| *longest)),
+            is_pattern: test.is_pattern && literals.len() == anywhere,
+            longest,
             literals,
             known: vec![0; texts.shapes.len()],
             ways: Vec::new(),
@@ -230,6 +246,13 @@ impl<'a> Search<'a> {
 
     /// Tests one text by putting it together.
     fn test_whole(&mut self, entry: Entry<'_>, index: usize) {
+        let suffix = self.test.suffix.as_bytes();
+        if let Entry::Plain(_, rest) = entry
+            && rest.len() >= suffix.len()
+            && !rest.ends_with(suffix)
+        {
+            return;
+        }
         if self.texts.passes(entry, &mut self.text, self.test.passes) {
             self.hits.add(index..index + 1);
         }
@@ -274,15 +297,18 @@ impl<'a> Search<'a> {
         }
         let mut needed = None;
         let mut depends_on_digits = false;
-        for literal in &self.literals {
-            let places = shapes.places(shape, literal.as_bytes());
+        let at_end = Some(test.suffix).filter(|suffix| !suffix.is_empty());
+        let at_end = at_end.map(|suffix| (suffix, shapes.place_at_end(shape, suffix.as_bytes())));
+        let anywhere = self.literals.iter();
+        let anywhere = anywhere.map(|literal| (*literal, shapes.places(shape, literal.as_bytes())));
+        for (literal, places) in at_end.into_iter().chain(anywhere) {
             if places.is_empty() {
                 return Way::None;
             }
             depends_on_digits |= places.depend_on_digits();
-            // The longest one leaves the fewest texts.
+            // The end leaves the fewest texts, and after it the longest literal.
             if !places.is_in_all && needed.is_none() {
-                needed = Some((*literal, places));
+                needed = Some((literal, places));
             }
         }
         if self.is_pattern && !depends_on_digits {
@@ -294,7 +320,9 @@ impl<'a> Search<'a> {
         }
         let needed = needed.map(|(literal, places)| shapes.needed(shape, literal, &places));
         match needed {
-            Some(Some(needed)) => Way::Digits { needed, is_enough: test.is_one_literal() },
+            Some(Some(needed)) => {
+                Way::Digits { needed, is_enough: test.is_one_literal() || test.is_suffix() }
+            }
             // Too many digits to compare at once, but searched for more quickly than tested.
             Some(None) => Way::Search,
             None => Way::Each,

@@ -51,6 +51,7 @@ pub(super) fn with_test<T>(
     let matcher = Pattern::new(pattern);
     call(&TextTest {
         prefix: literals[0],
+        suffix: if literals.len() > 1 { literals[literals.len() - 1] } else { "" },
         is_open: literals.len() > 1 && literals.last() == Some(&""),
         literals: literals.into_iter().filter(|literal| !literal.is_empty()).collect(),
         is_pattern,
@@ -83,7 +84,11 @@ fn patterns(text: &str, cuts: &[(usize, usize)]) -> Vec<String> {
     };
     let [first, second] = [part(cuts[0]), part(cuts[1])];
     let head: String = chars.iter().take(cuts[2].1).collect();
+    let tail: String = chars.iter().skip(chars.len().saturating_sub(cuts[1].1)).collect();
     vec![
+        format!("*{tail}"),
+        format!("{head}*{tail}"),
+        format!("*{first}*{tail}"),
         format!("*{first}*"),
         format!("{head}*"),
         format!("*{first}*{second}*"),
@@ -178,7 +183,21 @@ fn it_holds_as_many_texts_as_codes_can_tell_apart() {
         assert_eq!(&get(&built, index), text);
         assert_eq!(built.lower_bound(text), index);
     }
-    for pattern in ["*vol_123*", "*3 fi*", "*e5*", "*é 0*", "*00ff*", "*request ab*", "1*9 *d"] {
+    for pattern in [
+        "*vol_123*",
+        "*3 fi*",
+        "*e5*",
+        "*é 0*",
+        "*00ff*",
+        "*request ab*",
+        "1*9 *d",
+        "*e",
+        "*7d",
+        "Move*1",
+        "*d",
+        "*vol_*00",
+        "*1*a",
+    ] {
         agrees(&built, &model, pattern);
     }
 }
@@ -194,6 +213,7 @@ fn a_test_of_which_nothing_is_known_sees_every_text() {
     };
     let test = TextTest {
         prefix: "",
+        suffix: "",
         literals: Vec::new(),
         is_open: false,
         is_pattern: false,

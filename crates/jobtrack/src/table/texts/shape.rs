@@ -167,15 +167,7 @@ impl Shapes {
 
     /// Where the needle can stand in a text of this shape.
     pub(super) fn places(&self, shape: u16, needle: &[u8]) -> Places {
-        // Of each place of the text its literal, or 0 for a digit.
-        let mut form = [0; LONGEST];
-        let mut len = 0;
-        for (literal, digits) in self.pieces(shape) {
-            if let Some(place) = form.get_mut(len..len + literal.len()) {
-                place.copy_from_slice(literal);
-            }
-            len += literal.len() + digits;
-        }
+        let (form, len) = self.form(shape);
         let mut places = Places::default();
         let mut digits_before = 0;
         for window in form.get(..len).unwrap_or(&[]).windows(needle.len().max(1)) {
@@ -191,6 +183,34 @@ impl Shapes {
             digits_before += usize::from(window.first() == Some(&0));
         }
         places
+    }
+
+    /// Whether, and how, a text of this shape can end with the needle.
+    pub(super) fn place_at_end(&self, shape: u16, needle: &[u8]) -> Places {
+        let (form, len) = self.form(shape);
+        let mut places = Places::default();
+        let split = len.checked_sub(needle.len()).map(|at| form.split_at(at.min(form.len())));
+        let Some((before, window)) = split else { return places };
+        let digits_before = before.iter().filter(|byte| **byte == 0).count();
+        match digits_needed(window, needle, digits_before) {
+            None => {}
+            Some(digits) if digits.mask == 0 => places.is_in_all = true,
+            Some(digits) => places.across.push(digits),
+        }
+        places
+    }
+
+    /// Of each place of a text of this shape its literal, or 0 for a digit; and how many there are.
+    fn form(&self, shape: u16) -> ([u8; LONGEST], usize) {
+        let mut form = [0; LONGEST];
+        let mut len = 0;
+        for (literal, digits) in self.pieces(shape) {
+            if let Some(place) = form.get_mut(len..len + literal.len()) {
+                place.copy_from_slice(literal);
+            }
+            len += literal.len() + digits;
+        }
+        (form, len)
     }
 
     /// Whether a literal of the shape contains the needle.
