@@ -176,7 +176,11 @@ impl Directory {
                 jobs: reader.count()?,
             })
         };
-        let sections = (0..count).map(section).collect::<Result<_, Damaged>>()?;
+        let sections = (0..count).map(section).collect::<Result<Vec<Section>, Damaged>>()?;
+        // Each job takes some bytes, so that no room is made for more than there can be.
+        if sections.iter().any(|section| section.jobs > section.length) {
+            return Err(Damaged);
+        }
         Ok(Directory { head, next, record_bytes, tombstones, sections })
     }
 }
