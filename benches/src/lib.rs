@@ -22,4 +22,4 @@ pub use process::{available, grouped, grouped_whole, progress_bar, resident, run
 pub use queries::{Asked, Examples, QueryClass, Sql, query_classes, state_number};
 pub use random::Random;
 pub use random_query::{RandomQueries, RandomQuery};
-pub use world::{BenchClock, Meter, MeteredStore, NullStore, import, tracker_of, tracker_with};
+pub use world::{BenchClock, Meter, MeteredStore, import, tracker_of, tracker_with};

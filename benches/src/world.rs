@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jobtrack::store::{Batch, CommitError, Record, Space, Visit, Write};
 use jobtrack::{
-    Clock, Command, Durability, JobParts, Options, Result, Store, SystemClock, Timestamp, Tracker,
+    Clock, Command, Durability, JobParts, NoStore, Options, Result, Store, SystemClock, Timestamp,
+    Tracker,
 };
 use uuid::Uuid;
 
@@ -68,28 +69,7 @@ impl BenchClock {
     }
 }
 
-/// A store that acknowledges everything and keeps nothing, so that what a tracker itself needs can
-/// be measured apart from any store.
-#[derive(Debug, Default)]
-pub struct NullStore {
-    commits: AtomicU64,
-}
-
-impl Store for NullStore {
-    fn load(&self, _visit: &mut Visit<'_>) -> Result<u64> {
-        Ok(self.commits.load(Ordering::Relaxed))
-    }
-
-    fn read(&self, _space: Space, _key: &[u8]) -> Result<Option<Record>> {
-        Ok(None)
-    }
-
-    fn commit(&self, _batch: &Batch, _durability: Durability) -> Result<u64, CommitError> {
-        Ok(self.commits.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-}
-
-/// A store that counts what another one is given.
+/// A store that counts what another one is given. It is given records, also if the other keeps none.
 #[derive(Debug)]
 pub struct MeteredStore<S> {
     inner: S,
@@ -178,7 +158,7 @@ pub fn tracker_with(seed: u64, count: usize) -> (Tracker, Vec<JobParts>) {
 ///
 /// If the tracker refuses a job.
 pub fn tracker_of(jobs: impl Iterator<Item = JobParts>) -> Tracker {
-    let tracker = Tracker::open(NullStore::default(), BenchClock::options());
+    let tracker = Tracker::open(NoStore::default(), BenchClock::options());
     let tracker = tracker.expect("a new store opens");
     import(&tracker, jobs, |_| ());
     tracker

@@ -86,7 +86,7 @@ pub use query::{
     Budget, Cancel, Comparison, Count, Direction, Explanation, Expr, Order, OrderKey, Page,
     PageToken, Pattern, Query, Selection, Step, Test, Value,
 };
-pub use store::{Durability, MemoryStore, Store};
+pub use store::{Durability, MemoryStore, NoStore, Store};
 pub use table::Counts;
 pub use timestamp::{ParsedTime, Timestamp};
 pub use tracker::{

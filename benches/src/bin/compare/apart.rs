@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jobtrack::store::Store;
-use jobtrack::{Opening, Options, Tracker};
-use jobtrack_benches::{BenchClock, Jobs, NullStore, Shape, import, progress_bar, resident};
+use jobtrack::{NoStore, Opening, Options, Tracker};
+use jobtrack_benches::{BenchClock, Jobs, Shape, import, progress_bar, resident};
 use jobtrack_redb::RedbStore;
 use tempfile::TempDir;
 
@@ -34,7 +34,7 @@ pub(crate) const MEMORY: &str = "memory";
 pub(crate) fn memory(jobs: usize, shape: Shape, has_churn: bool) -> Vec<Line> {
     let clock = Arc::new(BenchClock::default());
     let options = Options { clock: Arc::<BenchClock>::clone(&clock), ..Options::default() };
-    let tracker = Tracker::open(NullStore::default(), options).expect("a new store opens");
+    let tracker = Tracker::open(NoStore::default(), options).expect("a new store opens");
     let before = resident();
     let bar = progress_bar(jobs as u64, "memory of jobtrack");
     import(&tracker, Jobs::new(SEED, jobs).shaped(shape), |done| bar.inc(done as u64));

@@ -1,8 +1,8 @@
 //! A change of a job, as each side makes it.
 //!
 //! Both check what a change may not break: that only a queued job is started, only an unfinished one
-//! ends. The tracker does more besides: it hands each change to its store, keeps it for those who
-//! watch, and leaves a tombstone of what expires.
+//! ends. The tracker does more besides: it keeps each change for those who watch, and leaves a tombstone
+//! of what expires.
 
 use std::time::Duration;
 

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jobtrack::{Command, Durability, JobParts, Options, Tracker};
-use jobtrack_benches::{
-    BenchClock, Jobs, NullStore, Shape, available, grouped_whole, progress_bar,
-};
+use jobtrack::{Command, Durability, JobParts, NoStore, Options, Tracker};
+use jobtrack_benches::{BenchClock, Jobs, Shape, available, grouped_whole, progress_bar};
 
 use crate::line::{Line, Of};
 use crate::sqlite::Sqlite;
@@ -41,7 +39,7 @@ pub(crate) struct Sides {
 pub(crate) fn load(jobs: usize, shape: Shape) -> Result<(Sides, Line), String> {
     let clock = Arc::new(BenchClock::default());
     let options = Options { clock: Arc::<BenchClock>::clone(&clock), ..Options::default() };
-    let tracker = Tracker::open(NullStore::default(), options).expect("a new store opens");
+    let tracker = Tracker::open(NoStore::default(), options).expect("a new store opens");
     let sqlite = Sqlite::new();
     let (mut of_tracker, mut of_sqlite) = (Duration::ZERO, Duration::ZERO);
 

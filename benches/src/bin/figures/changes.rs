@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jobtrack::{Command, Durability, JobId, NewJob, Options, Store, Success, Tracker};
-use jobtrack_benches::{Jobs, Meter, MeteredStore, NullStore, progress_bar};
+use jobtrack::{Command, Durability, JobId, NewJob, NoStore, Options, Store, Success, Tracker};
+use jobtrack_benches::{Jobs, Meter, MeteredStore, progress_bar};
 use jobtrack_redb::RedbStore;
 
 use crate::floor;
@@ -117,7 +117,7 @@ pub(crate) fn figures(rounds: usize) -> Vec<Figure> {
 /// How many bytes the tracker hands its store for each change, on average, when it commits each
 /// one by itself.
 fn sizes() -> Vec<usize> {
-    let (store, meter) = MeteredStore::new(NullStore::default());
+    let (store, meter) = MeteredStore::new(NoStore::default());
     let mode = Mode { name: "", durability: Durability::Synced, writers: 1, batch: 1, jobs: 500 };
     let tracker = open(store);
     let mut ids = Vec::new();

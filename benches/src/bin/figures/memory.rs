@@ -7,8 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jobtrack::{MemoryStore, Tracker};
-use jobtrack_benches::{BenchClock, Jobs, NullStore, import, progress_bar, resident, run_apart};
+use jobtrack::{MemoryStore, NoStore, Tracker};
+use jobtrack_benches::{BenchClock, Jobs, import, progress_bar, resident, run_apart};
 
 use crate::report::Figure;
 
@@ -66,7 +66,7 @@ fn measure_apart(held: Held, jobs: usize) -> u64 {
 pub(crate) fn bytes_held(held: Held, jobs: usize) -> u64 {
     let options = BenchClock::options();
     let tracker = match held {
-        Held::Table => Tracker::open(NullStore::default(), options),
+        Held::Table => Tracker::open(NoStore::default(), options),
         Held::TableAndMemoryStore => Tracker::open(MemoryStore::new(), options),
     }
     .expect("a new store opens");

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use jobtrack::{Command, JobId, NewJob, Options, Progress, Report, Tracker};
-use jobtrack_benches::{MeteredStore, NullStore};
+use jobtrack::{Command, JobId, NewJob, NoStore, Options, Progress, Report, Tracker};
+use jobtrack_benches::MeteredStore;
 
 use crate::report::Figure;
 
@@ -25,7 +25,7 @@ pub(crate) fn figures() -> Vec<Figure> {
 }
 
 fn bytes_per_second(is_ahead: bool) -> f64 {
-    let (store, meter) = MeteredStore::new(NullStore::default());
+    let (store, meter) = MeteredStore::new(NoStore::default());
     let tracker = Tracker::open(store, Options::default()).expect("a new store opens");
     let create = |_| tracker.create(NewJob::described("Backup of vol1")).expect("it is new").uuid;
     let ids: Vec<JobId> = (0..JOBS).map(create).collect();

@@ -9,6 +9,7 @@ mod copy;
 mod folder;
 mod key;
 mod memory;
+mod nothing;
 mod restore;
 mod salvage;
 mod verify;
@@ -32,6 +33,7 @@ pub use copy::copy;
 pub use folder::Folder;
 pub use key::Key;
 pub use memory::MemoryStore;
+pub use nothing::NoStore;
 pub use restore::{Restorer, check_new, check_number};
 pub use salvage::{Loss, Remains, rebuild};
 pub(crate) use verify::shown;
@@ -241,6 +243,12 @@ pub trait Store: Send + Sync {
     /// See [`CommitError`]: only `Unknown` leaves open whether the batch was written.
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError>;
 
+    /// Whether it keeps what it is given, as every store does but [`NoStore`]. Where it does not, no
+    /// records are made for it: its batches are empty.
+    fn keeps_records(&self) -> bool {
+        true
+    }
+
     /// What this store can do beyond the three above: nothing, unless it says so.
     fn abilities(&self) -> Abilities {
         Abilities::default()
@@ -308,6 +316,10 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
         (**self).commit(batch, durability)
     }
 
+    fn keeps_records(&self) -> bool {
+        (**self).keeps_records()
+    }
+
     fn abilities(&self) -> Abilities {
         (**self).abilities()
     }
@@ -340,6 +352,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<u64, CommitError> {
         (**self).commit(batch, durability)
+    }
+
+    fn keeps_records(&self) -> bool {
+        (**self).keeps_records()
     }
 
     fn abilities(&self) -> Abilities {

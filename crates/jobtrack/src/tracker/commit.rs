@@ -233,7 +233,8 @@ impl Inner {
         let (keys, shortlists) = (driver.keys, &mut driver.shortlists);
         let (options, overlay) = (&self.options, &self.overlay);
         let mut group = Group::new(&view, options, clock, now, keys, shortlists, overlay);
-        group = group.removing(removals).expecting(entries.len());
+        let keeps_records = self.store.keeps_records();
+        group = group.removing(removals).keeping(keeps_records).expecting(entries.len());
         group.sweep(sweep);
         for entry in entries {
             group.decide(entry);
@@ -269,7 +270,8 @@ impl Inner {
             }
             return (plan.without_commit(revision), Ok(Maintained::default()));
         }
-        let stored = self.write_logs(plan.logged(revision.epoch), &mut batch);
+        let logged = keeps_records.then(|| plan.logged(revision.epoch));
+        let stored = self.write_logs(logged.into_iter().flatten(), &mut batch);
         match stored.and_then(|()| self.store_batch(driver, &batch, durability)) {
             Err(error) => {
                 driver.shortlists.clear();

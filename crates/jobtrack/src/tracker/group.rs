@@ -67,6 +67,8 @@ pub(super) struct Group<'a> {
     /// Whether there are commits that are not synced yet.
     has_deferred: bool,
     removals: Removals,
+    /// Whether the store wants records of what is done.
+    keeps_records: bool,
     plan: Plan,
     durability: Durability,
     created: usize,
@@ -224,6 +226,7 @@ impl<'a> Group<'a> {
             epoch: view.table.revision.epoch,
             has_deferred: view.has_deferred,
             removals: Removals::All,
+            keeps_records: true,
             plan,
             durability: Durability::Deferred,
             created: 0,
@@ -237,13 +240,18 @@ impl<'a> Group<'a> {
         Group { removals, ..self }
     }
 
+    /// Makes records only where the store keeps them.
+    pub(super) fn keeping(self, keeps_records: bool) -> Self {
+        Group { keeps_records, ..self }
+    }
+
     /// Makes room for what so many commands come to, in one go: what grows by and by is moved several
     /// times.
     pub(super) fn expecting(mut self, commands: usize) -> Self {
         self.plan.touched.reserve(commands);
         self.plan.made.reserve(commands);
         self.plan.steps.reserve(commands);
-        self.plan.notes.reserve(commands);
+        self.plan.notes.reserve(commands * usize::from(self.keeps_records));
         self.plan.decided.reserve(commands);
         self
     }
@@ -672,6 +680,9 @@ impl<'a> Group<'a> {
 
     /// What the store has of a job's claims, before this group; `earlier` is the job as it was found.
     fn claims_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Box<Claims>> {
+        if !self.keeps_records {
+            return None;
+        }
         match self.plan.touched.get(&id) {
             Some(touched) => touched.claims.clone(),
             None => earlier.and_then(Claims::of).map(Box::new),
@@ -740,6 +751,9 @@ impl<'a> Group<'a> {
     }
 
     fn batch(&self, id: Uuid) -> Result<Batch> {
+        if !self.keeps_records {
+            return Ok(Batch { id, expectations: Vec::new(), writes: Vec::new() });
+        }
         let mut batch = Batch {
             id,
             expectations: Vec::with_capacity(self.plan.touched.len() + 1),

@@ -31,7 +31,7 @@ pub(in crate::tracker) enum Logged {
 impl Group<'_> {
     /// Notes that a job has become known.
     pub(super) fn note_new(&mut self, decided: &Decided, kind: LogKind, command: &Command) {
-        let Decided::Made(made) = *decided else { return };
+        let Some(made) = self.to_note(decided) else { return };
         let has_message = self.plan.made.get(made).is_some_and(|job| !job.message.is_empty());
         let severity = has_message.then_some(Severity::Info);
         let (actor, reason) = (command.actor.clone(), command.reason.clone());
@@ -46,8 +46,8 @@ impl Group<'_> {
         command: &Command,
         update: &Update,
     ) {
-        let (Some(kind), Decided::Made(made)) = (kind_of(update), decided) else { return };
-        let Some(job) = self.plan.made.get(*made) else { return };
+        let (Some(kind), Some(made)) = (kind_of(update), self.to_note(decided)) else { return };
+        let Some(job) = self.plan.made.get(made) else { return };
         let told = match update {
             Update::Report(report) => report.severity.or(Some(Severity::Info)),
             _ => severity_of_change(before, job),
@@ -57,13 +57,13 @@ impl Group<'_> {
             actor = Actor::named(&*lease.holder);
         }
         let reason = command.reason.clone();
-        let (made, from, severity) = (*made, Some(before.state()), told);
+        let (from, severity) = (Some(before.state()), told);
         self.note(Note { made, earlier: None, kind, from, actor, reason, severity });
     }
 
     /// Notes what has become of a job whose lease or deadline had run out.
     pub(super) fn note_lapse(&mut self, decided: &Decided, before: &Job) {
-        let Decided::Made(made) = *decided else { return };
+        let Some(made) = self.to_note(decided) else { return };
         let Some(job) = self.plan.made.get(made) else { return };
         let (kind, reason) = match (job.cause(), &before.lease) {
             (Some(Cause::TimedOut), _) | (_, None) => (LogKind::TimedOut, String::new()),
@@ -77,7 +77,7 @@ impl Group<'_> {
     /// Notes that a child has followed its parent's end. That one which has ended stays as long as
     /// its parent does is worth no entry.
     pub(super) fn note_follow(&mut self, decided: &Decided, before: &Job) {
-        let Decided::Made(made) = *decided else { return };
+        let Some(made) = self.to_note(decided) else { return };
         let Some(job) = self.plan.made.get(made) else { return };
         if before.state().is_terminal() {
             return;
@@ -91,6 +91,14 @@ impl Group<'_> {
         let severity = severity_of_change(before, job);
         let (from, actor) = (Some(before.state()), Actor::default());
         self.note(Note { made, earlier: None, kind, from, actor, reason, severity });
+    }
+
+    /// The job of which to note something: one that was made, where there is a store that keeps logs.
+    fn to_note(&self, decided: &Decided) -> Option<usize> {
+        match decided {
+            Decided::Made(made) if self.keeps_records => Some(*made),
+            _ => None,
+        }
     }
 
     /// Puts the note behind those of the same job.

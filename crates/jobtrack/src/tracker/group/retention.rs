@@ -28,6 +28,9 @@ impl Group<'_> {
     /// What the store has of how a job was told to stay, before this group; `earlier` is the job as
     /// it was found.
     pub(super) fn stay_before(&self, id: JobId, earlier: Option<&Job>) -> Option<Box<Stay>> {
+        if !self.keeps_records {
+            return None;
+        }
         match self.plan.touched.get(&id) {
             Some(touched) => touched.stay.clone(),
             None => earlier.and_then(Stay::of).map(Box::new),
