@@ -33,7 +33,8 @@ impl World {
         let new = |parent| NewJob {
             uuid: Some(job),
             parent,
-            deadline: (how % 5 == 0)
+            deadline: how
+                .is_multiple_of(5)
                 .then(|| self.tracker.now().saturating_add(Duration::from_secs(how))),
             ..NewJob::described("Backup of vol1")
         };

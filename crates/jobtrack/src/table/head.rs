@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::rows::{Row, Rows, job_bytes};
+use super::rows::{Row, Rows};
 use super::uuids::PlaceId;
 use crate::job::JobId;
 use crate::timestamp::Timestamp;
@@ -19,7 +19,6 @@ pub(crate) struct Head {
     pub(crate) id: PlaceId,
     pub(crate) rows: Arc<Rows>,
     pub(crate) expiries: BTreeSet<(Timestamp, JobId)>,
-    job_bytes: usize,
     /// Whether its rows are on their way into a segment: then none is replaced here any more.
     is_sealed: AtomicBool,
 }
@@ -31,7 +30,6 @@ impl Head {
             id,
             rows: Arc::default(),
             expiries: BTreeSet::new(),
-            job_bytes: 0,
             is_sealed: AtomicBool::new(false),
         }
     }
@@ -53,16 +51,13 @@ impl Head {
         if let Some(expire_time) = row.job.expire_time() {
             self.expiries.insert((expire_time, row.job.uuid));
         }
-        self.job_bytes += job_bytes(&row.job);
         Arc::make_mut(&mut self.rows).put(row);
     }
 
     /// Puts a job in place of the one of its uuid, which is in it.
     pub(crate) fn replace(&mut self, row: Row) -> Option<Row> {
         let (id, after) = (row.job.uuid, row.job.expire_time());
-        self.job_bytes += job_bytes(&row.job);
         let before = Arc::make_mut(&mut self.rows).put(row)?;
-        self.job_bytes -= job_bytes(&before.job);
         let expiry = before.job.expire_time();
         if expiry != after {
             expiry.map(|time| self.expiries.remove(&(time, id)));
@@ -74,7 +69,6 @@ impl Head {
     /// Takes a job out.
     pub(crate) fn remove(&mut self, id: JobId) -> Option<Row> {
         let row = Arc::make_mut(&mut self.rows).remove(id)?;
-        self.job_bytes -= job_bytes(&row.job);
         if let Some(expire_time) = row.job.expire_time() {
             self.expiries.remove(&(expire_time, id));
         }
@@ -96,6 +90,6 @@ impl Head {
 
     /// Bytes that it takes: of its jobs exactly, of what is around them by estimate.
     pub(crate) fn bytes(&self) -> usize {
-        self.rows.len() * ROW_BYTES + self.job_bytes
+        self.rows.len() * ROW_BYTES + self.rows.job_bytes()
     }
 }

@@ -27,6 +27,7 @@ mod keys;
 mod matches;
 mod numbers;
 mod part;
+mod pieces;
 mod places;
 mod records;
 mod rows;
@@ -302,11 +303,9 @@ impl Table {
                 return;
             }
         };
-        if self.heads.get(at).is_none_or(|head| head.rows.get(id).is_none()) {
-            return;
-        }
-        let before = self.take_from(At::Head(at), id);
-        self.sides.changed(before.as_deref(), None);
+        // What was taken from a head, if it was there.
+        let Some(before) = self.take_from(At::Head(at), id) else { return };
+        self.sides.changed(Some(&before), None);
         self.uuids.remove(id, head);
         self.places.unname(head);
         self.len -= 1;
@@ -572,7 +571,7 @@ impl Table {
     }
 
     /// Takes the job's row out of where it stands, and returns what the uuid table says of it; and the
-    /// job, if it concerns what is kept beside the rows.
+    /// job, if it stood in a head or concerns what is kept beside the rows.
     fn take(&mut self, id: JobId) -> (Option<Arc<Job>>, Option<PlaceId>) {
         let Some((place, at)) = self.find(id) else { return (None, None) };
         (self.take_from(at, id), Some(place))

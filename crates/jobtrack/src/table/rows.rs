@@ -59,16 +59,33 @@ pub(crate) fn job_bytes(job: &Job) -> usize {
 pub(crate) struct Rows {
     chunks: Vec<Chunk>,
     len: usize,
+    /// What the jobs take by themselves.
+    job_bytes: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Chunk {
     /// A copy of the first row's id, so that finding a chunk does not open every chunk on the way.
     first: JobId,
-    /// Each with its id, so that a search does not open every job on the way either.
-    rows: Arc<Vec<(JobId, Row)>>,
+    rows: Arc<Vec<Entry>>,
     /// Found when they are first asked for, and again after each change.
     bounds: OnceLock<[Bounds; TIMES.len()]>,
+}
+
+/// A row with what is asked of it without opening its job, which mostly has left the caches by then.
+#[derive(Debug, Clone)]
+struct Entry {
+    id: JobId,
+    /// What its job takes by itself.
+    job_bytes: u32,
+    row: Row,
+}
+
+impl Entry {
+    fn of(row: Row) -> Entry {
+        let job_bytes = u32::try_from(job_bytes(&row.job)).unwrap_or(u32::MAX);
+        Entry { id: row.id(), job_bytes, row }
+    }
 }
 
 /// The fields whose bounds are known of each chunk: those that lists are mostly ordered by.
@@ -103,39 +120,46 @@ impl<'a> Piece<'a> {
 
     /// The rows, in order of uuid.
     pub(crate) fn rows(self) -> impl DoubleEndedIterator<Item = &'a Row> {
-        self.0.rows.iter().map(|(_, row)| row)
+        self.0.rows.iter().map(|entry| &entry.row)
     }
 }
 
 impl Chunk {
-    fn of(rows: Vec<(JobId, Row)>) -> Option<Chunk> {
-        let first = rows.first()?.0;
+    fn of(rows: Vec<Entry>) -> Option<Chunk> {
+        let first = rows.first()?.id;
         Some(Chunk { first, rows: Arc::new(rows), bounds: OnceLock::new() })
     }
 
     /// The rows, to be changed.
-    fn rows_mut(&mut self) -> &mut Vec<(JobId, Row)> {
+    fn rows_mut(&mut self) -> &mut Vec<Entry> {
         self.bounds = OnceLock::new();
         Arc::make_mut(&mut self.rows)
     }
 
     fn bounds_of(&self, time: TimeOf) -> Bounds {
         let none = Bounds { ends: None, has_unset: false };
-        self.rows.iter().fold(none, |bounds, (_, row)| {
-            let Some(time) = time(&row.job) else { return Bounds { has_unset: true, ..bounds } };
+        self.rows.iter().fold(none, |bounds, entry| {
+            let Some(time) = time(&entry.row.job) else {
+                return Bounds { has_unset: true, ..bounds };
+            };
             let (least, most) = bounds.ends.unwrap_or((time, time));
             Bounds { ends: Some((least.min(time), most.max(time))), ..bounds }
         })
     }
 
     fn find(&self, id: JobId) -> Result<usize, usize> {
-        self.rows.binary_search_by_key(&id, |(id, _)| *id)
+        self.rows.binary_search_by_key(&id, |entry| entry.id)
     }
 }
 
 impl Rows {
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes that the jobs take by themselves.
+    pub(crate) fn job_bytes(&self) -> usize {
+        self.job_bytes
     }
 
     /// The index of the only chunk that may hold the id.
@@ -145,35 +169,38 @@ impl Rows {
 
     pub(crate) fn get(&self, id: JobId) -> Option<&Row> {
         let chunk = self.chunks.get(self.chunk_of(id)?)?;
-        chunk.rows.get(chunk.find(id).ok()?).map(|(_, row)| row)
+        chunk.rows.get(chunk.find(id).ok()?).map(|entry| &entry.row)
     }
 
     /// Puts the row in and returns the one that it replaces.
     pub(crate) fn put(&mut self, row: Row) -> Option<Row> {
-        let id = row.id();
+        let entry = Entry::of(row);
+        let id = entry.id;
+        self.job_bytes += entry.job_bytes as usize;
         // An id before every other goes into the first chunk.
         let at = self.chunk_of(id).unwrap_or(0);
         let is_last = at + 1 >= self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(at) else {
-            self.chunks.extend(Chunk::of(vec![(id, row)]));
+            self.chunks.extend(Chunk::of(vec![entry]));
             self.len = 1;
             return None;
         };
         match chunk.find(id) {
             Ok(index) => {
-                let (_, slot) = chunk.rows_mut().get_mut(index)?;
-                Some(std::mem::replace(slot, row))
+                let before = std::mem::replace(chunk.rows_mut().get_mut(index)?, entry);
+                self.job_bytes -= before.job_bytes as usize;
+                Some(before.row)
             }
             Err(index) => {
                 self.len += 1;
                 let is_full = chunk.rows.len() >= CHUNK_ROWS;
                 // Most ids are of version 7 and come in order: the full last chunk stays full.
                 if is_full && is_last && index == chunk.rows.len() {
-                    self.chunks.extend(Chunk::of(vec![(id, row)]));
+                    self.chunks.extend(Chunk::of(vec![entry]));
                     return None;
                 }
                 let rows = chunk.rows_mut();
-                rows.insert(index, (id, row));
+                rows.insert(index, entry);
                 let upper = if is_full { rows.split_off(CHUNK_ROWS / 2) } else { Vec::new() };
                 chunk.first = chunk.first.min(id);
                 if let Some(upper) = Chunk::of(upper) {
@@ -190,14 +217,15 @@ impl Rows {
         let chunk = self.chunks.get_mut(at)?;
         let index = chunk.find(id).ok()?;
         let rows = chunk.rows_mut();
-        let (_, row) = rows.remove(index);
+        let Entry { row, job_bytes, .. } = rows.remove(index);
         self.len -= 1;
+        self.job_bytes -= job_bytes as usize;
         match rows.first() {
             None => {
                 self.chunks.remove(at);
             }
             Some(first) => {
-                chunk.first = first.0;
+                chunk.first = first.id;
                 self.join_with_next(at);
             }
         }
@@ -228,7 +256,7 @@ impl Rows {
             .iter()
             .skip(start)
             .flat_map(|chunk| chunk.rows.iter())
-            .skip_while(move |(id, _)| after.is_some_and(|after| *id <= after))
-            .map(|(_, row)| row)
+            .skip_while(move |entry| after.is_some_and(|after| entry.id <= after))
+            .map(|entry| &entry.row)
     }
 }

@@ -1,7 +1,9 @@
 //! What stays of a job for a while after it is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
+use super::pieces::Pieces;
 use super::uuids::{PlaceId, Uuids};
 use crate::job::{Gone, JobId, Revision};
 use crate::store::Tombstone;
@@ -10,15 +12,15 @@ use crate::timestamp::Timestamp;
 /// The tombstones that are kept: by uuid, by the time up to which they are, and by the commit that
 /// wrote them.
 ///
-/// All of it grows by a node at a time: a map that is moved as a whole when it is full would let a
+/// All of it grows by a piece at a time: a map that is moved as a whole when it is full would let a
 /// change wait for a million of them.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     /// By the key of the record, which grows.
-    by_key: BTreeMap<u64, Tombstone>,
+    by_key: ByKey,
     /// Numbers made of the keys.
     by_id: Uuids,
-    by_time: BTreeSet<(Timestamp, u64)>,
+    by_time: Pieces<(Timestamp, u64)>,
     /// Of each commit the keys of the first and the last tombstone that it wrote. What a commit writes
     /// follows on one another, so one entry stands for thousands.
     by_revision: BTreeMap<Revision, (u64, u64)>,
@@ -65,10 +67,10 @@ impl Tombstones {
 
     pub(crate) fn remove(&mut self, id: JobId) {
         let Some((key, _)) = self.find(id) else { return };
-        if let Some(before) = self.by_key.remove(&key) {
+        if let Some(before) = self.by_key.remove(key) {
             self.text_bytes -= text_bytes(&before);
             self.by_id.remove(id, number_of(key));
-            self.by_time.remove(&(before.until, key));
+            self.by_time.remove((before.until, key));
             if self.of_revision(before.revision).next().is_none() {
                 self.by_revision.remove(&before.revision);
             }
@@ -109,7 +111,7 @@ impl Tombstones {
     fn of_revision(&self, revision: Revision) -> impl Iterator<Item = &Tombstone> {
         let range = self.by_revision.get(&revision).map(|(first, last)| *first..=*last);
         let between = range.into_iter().flat_map(|range| self.by_key.range(range));
-        between.map(|(_, it)| it).filter(move |it| it.revision == revision)
+        between.filter(move |it| it.revision == revision)
     }
 
     /// The tombstones that may go, the oldest first: those whose time is up at the horizon, and
@@ -124,13 +126,13 @@ impl Tombstones {
             .iter()
             .enumerate()
             .take_while(move |(n, (until, _))| *n < surplus || *until <= horizon)
-            .filter_map(|(_, (_, key))| self.by_key.get(key).map(|it| (*key, it.gone.uuid)))
+            .filter_map(|(_, (_, key))| self.by_key.get(*key).map(|it| (*key, it.gone.uuid)))
     }
 
     fn find(&self, id: JobId) -> Option<(u64, &Tombstone)> {
         let mut found = None;
         self.by_id.find(id, |number| {
-            let own = |key: u64| self.by_key.get(&key).map(|tombstone| (key, tombstone));
+            let own = |key: u64| self.by_key.get(key).map(|tombstone| (key, tombstone));
             let mut numbered = self.keys_of(number).filter_map(own);
             found = numbered.find(|(_, tombstone)| tombstone.gone.uuid == id);
             found.is_some()
@@ -140,12 +142,83 @@ impl Tombstones {
 
     /// The keys that may be meant by this number: mostly one.
     fn keys_of(&self, number: PlaceId) -> impl Iterator<Item = u64> + use<> {
-        let first = self.by_key.first_key_value().map_or(0, |(key, _)| *key);
-        let last = self.by_key.last_key_value().map_or(0, |(key, _)| *key);
+        let (first, last) = self.by_key.bounds();
         let ahead = (u64::from(number) + NUMBERS - u64::from(number_of(first))) % NUMBERS;
         let next = |key: &u64| key.checked_add(NUMBERS);
         std::iter::successors(first.checked_add(ahead), next).take_while(move |key| *key <= last)
     }
+}
+
+/// How many keys share a piece of [`ByKey`].
+const PIECE: u64 = 64;
+
+/// Tombstones by key. Keys follow on one another, so each has its slot in a piece of them.
+#[derive(Debug, Default)]
+struct ByKey {
+    /// By the number of the piece. None is empty.
+    pieces: BTreeMap<u64, Piece>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Piece {
+    /// From the piece's first key on.
+    slots: Vec<Option<Tombstone>>,
+    used: usize,
+}
+
+impl ByKey {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get(&self, key: u64) -> Option<&Tombstone> {
+        self.pieces.get(&(key / PIECE))?.slots.get(slot(key))?.as_ref()
+    }
+
+    /// Puts one under a key that none has.
+    fn insert(&mut self, key: u64, tombstone: Tombstone) {
+        let piece = self.pieces.entry(key / PIECE).or_default();
+        if piece.slots.len() <= slot(key) {
+            piece.slots.resize_with(slot(key) + 1, || None);
+        }
+        if let Some(slot) = piece.slots.get_mut(slot(key)) {
+            let before = slot.replace(tombstone);
+            piece.used += usize::from(before.is_none());
+            self.len += usize::from(before.is_none());
+        }
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Tombstone> {
+        let piece = self.pieces.get_mut(&(key / PIECE))?;
+        let removed = piece.slots.get_mut(slot(key))?.take()?;
+        piece.used -= 1;
+        self.len -= 1;
+        if piece.used == 0 {
+            self.pieces.remove(&(key / PIECE));
+        }
+        Some(removed)
+    }
+
+    /// Those of these keys, in order of key.
+    fn range(&self, keys: RangeInclusive<u64>) -> impl Iterator<Item = &Tombstone> {
+        let pieces = self.pieces.range(keys.start() / PIECE..=keys.end() / PIECE);
+        let each = pieces.flat_map(|(n, piece)| (n * PIECE..).zip(&piece.slots));
+        each.filter(move |(key, _)| keys.contains(key)).filter_map(|(_, slot)| slot.as_ref())
+    }
+
+    /// All keys lie between these two.
+    fn bounds(&self) -> (u64, u64) {
+        let first = self.pieces.first_key_value().map_or(0, |(n, _)| n * PIECE);
+        let last = self.pieces.last_key_value();
+        let last = last.map_or(0, |(n, it)| n * PIECE + (it.slots.len() as u64).max(1) - 1);
+        (first, last)
+    }
+}
+
+fn slot(key: u64) -> usize {
+    // Less than 64.
+    usize::try_from(key % PIECE).unwrap_or(0)
 }
 
 /// Lets the range hold the key as well.

@@ -211,7 +211,11 @@ impl Overlay {
 
     /// The job has ended, or is gone.
     pub(super) fn forget(&self, id: JobId) {
-        self.0.lock().latest.remove(&id);
+        let mut reports = self.0.lock();
+        // Mostly there is none, and each change that ends a job asks.
+        if !reports.latest.is_empty() {
+            reports.latest.remove(&id);
+        }
     }
 
     fn is_due(&self, now: Duration) -> bool {
