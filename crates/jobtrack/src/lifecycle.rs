@@ -215,7 +215,7 @@ pub(crate) fn decide(job: &Job, update: &Update, asked: Asked<'_>, now: Moment) 
             check_allowed(job, action)?;
             match ask(job, action, asked, stamp)? {
                 Answer::Pending => return Ok(Outcome::Unchanged),
-                Answer::Kept(request) => next.requested = Some(request),
+                Answer::Kept(request) => next.requested = Some(Box::new(request)),
                 Answer::AtOnce => match action {
                     Action::Pause => halt(&mut next),
                     Action::Resume => go_on(&mut next),
@@ -427,7 +427,7 @@ fn end_badly(
     let given = |message: &Option<String>| message.clone().filter(|message| !message.is_empty());
     job.message = match agreed("error.message", given(message), given(&error.message))? {
         Some(message) => message.into(),
-        None => match (&canceling, cause) {
+        None => match (canceling.as_deref(), cause) {
             (Some(Request { by, reason, .. }), Cause::Canceled) => {
                 canceled_message(Asked { message_bytes, ..Asked::of(by, reason) }).into()
             }
@@ -435,6 +435,7 @@ fn end_badly(
         },
     };
     let detail = ErrorDetail { target: error.target.into(), arguments: error.arguments };
+    let detail = Box::new(detail);
     job.phase = Phase::Failure { ended: end(job, stamp, now), cause, code, detail };
     Ok(())
 }
@@ -458,7 +459,7 @@ fn cancel(job: &mut Job, asked: Asked<'_>, stamp: Timestamp, now: Moment) {
         ended: end(job, stamp, now),
         cause,
         code: cause.default_code(),
-        detail: ErrorDetail::default(),
+        detail: Box::default(),
     };
 }
 

@@ -1,6 +1,7 @@
 //! Instants: microseconds UTC, and their one text form.
 
 use std::fmt;
+use std::num::NonZeroI64;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,6 +11,13 @@ use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 use crate::error::{Error, ErrorKind, Result, quoted};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
+
+const MIN_MICROS: i64 = -62_135_596_800 * MICROS_PER_SECOND;
+const MAX_MICROS: i64 = 253_402_300_800 * MICROS_PER_SECOND - 1;
+
+/// From where on they are kept: before the first of all, so that none is kept as zero and one that may be
+/// missing takes no more room.
+const ORIGIN: i64 = MIN_MICROS - 1;
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z, from the year 1 to the year 9999.
 ///
@@ -26,34 +34,43 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 /// # Ok::<(), jobtrack::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+pub struct Timestamp(NonZeroI64);
 
 impl Timestamp {
     /// 0001-01-01T00:00:00Z.
-    pub const MIN: Timestamp = Timestamp(-62_135_596_800 * MICROS_PER_SECOND);
+    pub const MIN: Timestamp = Timestamp::of(MIN_MICROS);
     /// 9999-12-31T23:59:59.999999Z.
-    pub const MAX: Timestamp = Timestamp(253_402_300_800 * MICROS_PER_SECOND - 1);
+    pub const MAX: Timestamp = Timestamp::of(MAX_MICROS);
 
     /// The instant so many microseconds after 1970, if it is within the range.
     pub const fn from_micros(micros: i64) -> Option<Self> {
-        if micros < Self::MIN.0 || micros > Self::MAX.0 { None } else { Some(Timestamp(micros)) }
+        if micros < MIN_MICROS || micros > MAX_MICROS { None } else { Some(Self::of(micros)) }
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z; negative before.
     pub const fn as_micros(self) -> i64 {
-        self.0
+        self.0.get() + ORIGIN
+    }
+
+    /// The instant of these microseconds, which are within the range.
+    const fn of(micros: i64) -> Self {
+        match NonZeroI64::new(micros - ORIGIN) {
+            Some(number) => Timestamp(number),
+            // Within the range nothing is zero.
+            None => Timestamp(NonZeroI64::MIN),
+        }
     }
 
     /// The instant so much later; [`Timestamp::MAX`] where that would lie beyond it.
     #[must_use]
     pub fn saturating_add(self, span: Duration) -> Self {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(self.0.saturating_add(micros).min(Self::MAX.0))
+        Timestamp::of(self.as_micros().saturating_add(micros).min(MAX_MICROS))
     }
 
     /// How much later this instant is than `earlier`; zero if it is not.
     pub fn saturating_since(self, earlier: Timestamp) -> Duration {
-        let micros = self.0.saturating_sub(earlier.0).max(0);
+        let micros = self.as_micros().saturating_sub(earlier.as_micros()).max(0);
         Duration::from_micros(micros.unsigned_abs())
     }
 
@@ -61,13 +78,13 @@ impl Timestamp {
     #[must_use]
     pub fn floor_to_second(self) -> Self {
         // MIN is a whole second, so the floor of anything in range is in range.
-        Timestamp(self.0.div_euclid(MICROS_PER_SECOND) * MICROS_PER_SECOND)
+        Timestamp::of(self.as_micros().div_euclid(MICROS_PER_SECOND) * MICROS_PER_SECOND)
     }
 
     /// The last microsecond of the second that holds this instant.
     #[must_use]
     pub fn end_of_second(self) -> Self {
-        Timestamp(self.floor_to_second().0 + (MICROS_PER_SECOND - 1))
+        Timestamp::of(self.floor_to_second().as_micros() + (MICROS_PER_SECOND - 1))
     }
 
     /// Reads a time and says whether it was written with a fraction.
@@ -138,8 +155,8 @@ impl Written {
 
     /// None never happens: the range of a timestamp lies within that of `OffsetDateTime`.
     fn of(at: Timestamp) -> Option<Written> {
-        let seconds = at.0.div_euclid(MICROS_PER_SECOND);
-        let micros = u32::try_from(at.0.rem_euclid(MICROS_PER_SECOND)).ok()?;
+        let seconds = at.as_micros().div_euclid(MICROS_PER_SECOND);
+        let micros = u32::try_from(at.as_micros().rem_euclid(MICROS_PER_SECOND)).ok()?;
         let time = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
         let (year, month, day) = time.to_calendar_date();
         let (hour, minute, second) = time.to_hms();
@@ -355,7 +372,9 @@ mod tests {
 
     #[test]
     fn the_whole_range_is_shown_and_read_back() {
-        for at in [Timestamp::MIN, Timestamp::MAX, Timestamp(0), Timestamp(-1), Timestamp(1)] {
+        for at in
+            [Timestamp::MIN, Timestamp::MAX, Timestamp::of(0), Timestamp::of(-1), Timestamp::of(1)]
+        {
             assert_eq!(parse(&at.to_string()), at);
         }
         assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00Z");
@@ -365,12 +384,14 @@ mod tests {
 
     #[test]
     fn it_is_written_as_format_would_write_it() {
-        let step = (Timestamp::MAX.0 - Timestamp::MIN.0) / 9_973;
+        let step = (MAX_MICROS - MIN_MICROS) / 9_973;
         for n in 0..=9_973 {
-            let at = Timestamp(Timestamp::MIN.0 + n * step);
+            let at = Timestamp::of(MIN_MICROS + n * step);
             for at in [at, at.floor_to_second()] {
-                let time = OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1_000_000)).unwrap();
-                let micros = at.0.rem_euclid(1_000_000);
+                let time =
+                    OffsetDateTime::from_unix_timestamp(at.as_micros().div_euclid(1_000_000))
+                        .unwrap();
+                let micros = at.as_micros().rem_euclid(1_000_000);
                 let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
                 let expected = format!(
                     "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}Z",
@@ -412,7 +433,7 @@ mod tests {
 
     #[test]
     fn seconds_are_found_before_1970_too() {
-        let at = Timestamp(-1);
+        let at = Timestamp::of(-1);
         assert_eq!(at.floor_to_second().as_micros(), -1_000_000);
         assert_eq!(at.end_of_second(), at);
         assert_eq!(Timestamp::MAX.end_of_second(), Timestamp::MAX);

@@ -108,8 +108,9 @@ pub struct Job {
     pub uuid: JobId,
     /// State, and what only that state has.
     pub phase: Phase,
-    /// What an operator asked and the worker has not answered yet.
-    pub requested: Option<Request>,
+    /// What an operator asked and the worker has not answered yet. Boxed, since few of many jobs are
+    /// asked for anything.
+    pub requested: Option<Box<Request>>,
     /// What the job is; set at creation.
     pub description: Text,
     /// Where it stands now; replaced by each report.
@@ -189,8 +190,8 @@ pub enum Phase {
         cause: Cause,
         /// The error's code, never zero.
         code: NonZeroI64,
-        /// What else is known of the error.
-        detail: ErrorDetail,
+        /// What else is known of the error. Boxed, since few of many jobs fail.
+        detail: Box<ErrorDetail>,
     },
 }
 

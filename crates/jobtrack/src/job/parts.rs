@@ -145,7 +145,7 @@ impl From<&Job> for JobParts {
         JobParts {
             uuid: job.uuid,
             state: job.state(),
-            requested: job.requested.clone(),
+            requested: job.requested.as_deref().cloned(),
             cause: job.cause(),
             description: job.description.to_string(),
             message: job.message.to_string(),
@@ -204,7 +204,7 @@ impl Job {
         Ok(Job {
             uuid: parts.uuid,
             phase,
-            requested: parts.requested.clone(),
+            requested: parts.requested.clone().map(Box::new),
             description: (&parts.description).into(),
             message: (&parts.message).into(),
             create_time: parts.create_time,
@@ -336,7 +336,7 @@ fn failure(parts: &JobParts) -> Result<Phase> {
             ErrorDetail { target: (&error.target).into(), arguments: error.arguments.clone() }
         }
     };
-    Ok(Phase::Failure { ended: ended(parts)?, cause, code, detail })
+    Ok(Phase::Failure { ended: ended(parts)?, cause, code, detail: Box::new(detail) })
 }
 
 fn contradiction(field: &str, message: String) -> Error {

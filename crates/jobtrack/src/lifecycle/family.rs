@@ -130,7 +130,7 @@ pub(crate) fn check_parent(parent: &Job) -> Result<()> {
 /// Whether a parent's children are to be canceled.
 fn asks_for_end(parent: &Job) -> bool {
     let wants_end = |request: &crate::job::Request| request.action == Action::Cancel;
-    parent.state() == State::Failure || parent.requested.as_ref().is_some_and(wants_end)
+    parent.state() == State::Failure || parent.requested.as_deref().is_some_and(wants_end)
 }
 
 /// Whether a change of a job may concern its children: its end, its stay, or the wish to end it.

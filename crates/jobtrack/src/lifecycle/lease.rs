@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Asked, Moment, cancel, end, go_on, halt, whole_micros};
 use crate::command::{Report, Update};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{Action, Actor, BULK_KIND, Cause, ErrorDetail, Job, Lease, Phase, State, Text};
+use crate::job::{Action, Actor, BULK_KIND, Cause, Job, Lease, Phase, State, Text};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
@@ -243,6 +243,6 @@ pub(crate) fn lapse(job: &Job, options: &LeaseOptions, limits: &Limits, now: Mom
 /// Ends the job as a failure that no worker told.
 fn give_up(job: &mut Job, cause: Cause, message: Option<String>, stamp: Timestamp, now: Moment) {
     job.message = message.map_or_else(|| cause.default_message().into(), Text::from);
-    let (code, detail) = (cause.default_code(), ErrorDetail::default());
+    let (code, detail) = (cause.default_code(), Box::default());
     job.phase = Phase::Failure { ended: end(job, stamp, now), cause, code, detail };
 }

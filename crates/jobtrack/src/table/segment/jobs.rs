@@ -118,7 +118,7 @@ impl Found<'_> {
         Job {
             uuid: self.uuid(&Field::Uuid).unwrap_or(JobId::from_uuid(uuid::Uuid::nil())),
             phase: self.phase(text),
-            requested: self.request(text),
+            requested: self.request(text).map(Box::new),
             description: self.text(&Field::Description, text),
             message: self.text(&Field::Message, text),
             create_time: self.set_time(&Field::CreateTime),
@@ -243,10 +243,10 @@ impl Found<'_> {
                 ended: ended(),
                 cause: self.text(&Field::Cause, text).parse().unwrap_or(Cause::Error),
                 code: NonZeroI64::new(self.final_code()).unwrap_or(NonZeroI64::MIN),
-                detail: ErrorDetail {
+                detail: Box::new(ErrorDetail {
                     target: self.text(&Field::ErrorTarget, text),
                     arguments: self.segment.arguments.of(self.row),
-                },
+                }),
             },
         }
     }
