@@ -16,7 +16,7 @@ use std::ops::Range;
 use super::codes::{Code, Codes, RowId, is_sparse};
 use super::hash::{FastMap, FastState};
 use super::numbers::{Key, Numbers, key_of, value_of};
-use super::texts::Texts;
+use super::texts::{Texts, beginning};
 use crate::field::{FieldType, ValueRef};
 use crate::job::{State, Text};
 
@@ -165,29 +165,43 @@ impl Column {
         Column::made(values, Codes::Same(1), None, rows, rows)
     }
 
-    /// The column of so many rows, of which these have these values; `states` parts its order.
-    pub(crate) fn build<'a>(
+    /// The column of so many rows, of which these have these values.
+    pub(crate) fn build(
         field_type: FieldType,
         rows: usize,
-        set: &[(RowId, ValueRef<'a>)],
-        states: Option<&[State]>,
+        set: &[(RowId, ValueRef<'_>)],
     ) -> Column {
+        if matches!(field_type, FieldType::Text | FieldType::Word(_)) {
+            let text = |(row, value): &(RowId, _)| match *value {
+                ValueRef::Text(text) => Some((*row, text)),
+                _ => None,
+            };
+            return Column::build_texts(rows, &set.iter().filter_map(text).collect::<Vec<_>>());
+        }
+        let number = |(row, value): &(RowId, _)| Some((*row, key_of(value)?));
+        let (rows_set, keys): (Vec<_>, Vec<_>) = set.iter().filter_map(number).unzip();
+        Column::build_numbers(rows, &rows_set, &keys, None)
+    }
+
+    /// The same of texts.
+    pub(crate) fn build_texts(rows: usize, set: &[(RowId, &str)]) -> Column {
         if set.is_empty() {
             return Column::unset(rows);
         }
-        if states.is_none() && is_sparse(set.len(), rows) {
+        let texts = set.iter().map(|(_, text)| *text);
+        if is_sparse(set.len(), rows) {
             let set_rows = set.iter().map(|(row, _)| *row).collect();
             return Column::build_sparse(rows, set_rows, |codes| {
-                let places = set.iter().zip(0..).map(|((_, value), place)| (place, *value));
-                Values::build(field_type, &places.collect::<Vec<_>>(), codes)
+                Values::Texts(build_texts(texts.zip(0..count(set.len())), codes))
             });
         }
         let mut codes = vec![0; rows];
-        let values = Values::build(field_type, set, &mut codes);
-        Column::of(values, &codes, states)
+        let places = set.iter().map(|(row, _)| u32::from(*row));
+        let values = build_texts(texts.zip(places), &mut codes);
+        Column::of(Values::Texts(values), &codes, None)
     }
 
-    /// The same of numbers, given as their keys.
+    /// The same of numbers, given as their keys; `states` parts the order.
     pub(crate) fn build_numbers(
         rows: usize,
         set: &[RowId],
@@ -455,17 +469,6 @@ impl Column {
 }
 
 impl Values {
-    /// The values of these rows, whose codes are put into `codes`.
-    fn build(field_type: FieldType, set: &[(RowId, ValueRef<'_>)], codes: &mut [Code]) -> Values {
-        match field_type {
-            FieldType::Text | FieldType::Word(_) => Values::Texts(build_texts(set, codes)),
-            _ => {
-                let keys = set.iter().filter_map(|(row, value)| Some((key_of(value)?, *row)));
-                Values::Numbers(build_numbers(keys.map(|(key, row)| (key, row.into())), codes))
-            }
-        }
-    }
-
     /// All texts, if so many rows share so few that they are worth keeping whole.
     fn whole(&self, set: usize) -> Box<[Text]> {
         let Values::Texts(texts) = self else { return Box::default() };
@@ -559,20 +562,22 @@ impl Order {
     }
 }
 
-fn build_texts<'a>(set: &[(RowId, ValueRef<'a>)], codes: &mut [Code]) -> Texts {
-    let text = |value: &ValueRef<'a>| if let ValueRef::Text(text) = *value { text } else { "" };
+/// The distinct texts, whose codes are put into `codes`, at the place that stands with each.
+fn build_texts<'a>(
+    set: impl ExactSizeIterator<Item = (&'a str, u32)> + Clone,
+    codes: &mut [Code],
+) -> Texts {
     // Most texts repeat, so they are told apart first and only then sorted.
     let mut numbers: FastMap<&str, u32> =
         FastMap::with_capacity_and_hasher(set.len() / 4, FastState::default());
-    let mut distinct: Vec<(&str, u32)> = Vec::new();
+    let mut distinct: Vec<(u64, &str, u32)> = Vec::new();
     let mut last: Option<(&str, u32)> = None;
     let mut found = Vec::with_capacity(set.len());
-    for (_, value) in set {
-        let text = text(value);
+    for (text, _) in set.clone() {
         let number = match last {
             Some((before, number)) if before == text => number,
             _ => *numbers.entry(text).or_insert_with(|| {
-                distinct.push((text, count(distinct.len())));
+                distinct.push((beginning(text), text, count(distinct.len())));
                 count(distinct.len()) - 1
             }),
         };
@@ -581,13 +586,13 @@ fn build_texts<'a>(set: &[(RowId, ValueRef<'a>)], codes: &mut [Code]) -> Texts {
     }
     distinct.sort_unstable();
     let mut code_of = vec![0; distinct.len()];
-    for ((_, number), code) in distinct.iter().zip(1..) {
+    for ((.., number), code) in distinct.iter().zip(1..) {
         code_of[*number as usize] = code;
     }
-    for ((row, _), number) in set.iter().zip(found) {
-        codes[usize::from(*row)] = code_of[number as usize];
+    for ((_, place), number) in set.zip(found) {
+        codes[place as usize] = code_of[number as usize];
     }
-    Texts::build(distinct.iter().map(|(text, _)| *text))
+    Texts::build(distinct.iter().map(|(_, text, _)| *text))
 }
 
 /// The distinct numbers, whose codes are put into `codes`, at the place that stands with each.

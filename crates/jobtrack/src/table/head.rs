@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::rows::{Row, Rows};
+use super::rows::{InRows, Row, Rows};
 use super::uuids::PlaceId;
 use crate::job::JobId;
 use crate::timestamp::Timestamp;
@@ -54,10 +54,10 @@ impl Head {
         Arc::make_mut(&mut self.rows).put(row);
     }
 
-    /// Puts a job in place of the one of its uuid, which is in it.
-    pub(crate) fn replace(&mut self, row: Row) -> Option<Row> {
+    /// Puts a job in place of the one of its uuid, which is here.
+    pub(crate) fn replace(&mut self, place: InRows, row: Row) -> Option<Row> {
         let (id, after) = (row.job.uuid, row.job.expire_time());
-        let before = Arc::make_mut(&mut self.rows).put(row)?;
+        let before = Arc::make_mut(&mut self.rows).replace(place, row)?;
         let expiry = before.job.expire_time();
         if expiry != after {
             expiry.map(|time| self.expiries.remove(&(time, id)));
@@ -66,11 +66,11 @@ impl Head {
         Some(before)
     }
 
-    /// Takes a job out.
-    pub(crate) fn remove(&mut self, id: JobId) -> Option<Row> {
-        let row = Arc::make_mut(&mut self.rows).remove(id)?;
+    /// Takes out the job that is here.
+    pub(crate) fn remove(&mut self, place: InRows) -> Option<Row> {
+        let row = Arc::make_mut(&mut self.rows).remove(place)?;
         if let Some(expire_time) = row.job.expire_time() {
-            self.expiries.remove(&(expire_time, id));
+            self.expiries.remove(&(expire_time, row.job.uuid));
         }
         Some(row)
     }

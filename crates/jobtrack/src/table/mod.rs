@@ -76,6 +76,7 @@ pub(crate) use work::Work;
 use self::head::Head;
 use self::places::{At, Moved, Places};
 use self::records::Records;
+use self::rows::InRows;
 use self::uuids::Uuids;
 use crate::field::Field;
 use crate::job::{Job, JobId, Revision, State};
@@ -213,7 +214,7 @@ impl Table {
     /// The job's row, expired or not.
     pub(crate) fn row(&self, id: JobId) -> Option<Row> {
         Some(match self.find(id)?.1 {
-            At::Head(head) => self.heads.get(head)?.rows.get(id)?.clone(),
+            At::Head(head, place) => self.heads.get(head)?.rows.at(place)?.clone(),
             At::Part(part, row) => self.part_row(self.parts.get(part)?, row),
         })
     }
@@ -227,8 +228,8 @@ impl Table {
     /// Puts the job in, in place of what stood there.
     pub(crate) fn put(&mut self, row: Row) {
         match self.find(row.job.uuid) {
-            Some((_, At::Head(at))) if self.heads.get(at).is_some_and(Head::is_open) => {
-                self.replace_in_head(at, row);
+            Some((_, At::Head(at, place))) if self.heads.get(at).is_some_and(Head::is_open) => {
+                self.replace_in_head(at, place, row);
             }
             Some((place, at)) => {
                 let before = self.take_from(at, row.job.uuid);
@@ -240,9 +241,9 @@ impl Table {
 
     /// Puts the job in place of what stands in this head. A job that changes again soon, as most do
     /// that are new, so takes no more room, and of what it was in between no segment is made.
-    fn replace_in_head(&mut self, at: usize, row: Row) {
+    fn replace_in_head(&mut self, at: usize, place: InRows, row: Row) {
         let job = Arc::clone(&row.job);
-        let Some(before) = self.heads.get_mut(at).and_then(|head| head.replace(row)) else {
+        let Some(before) = self.heads.get_mut(at).and_then(|head| head.replace(place, row)) else {
             return;
         };
         let before = before.job;
@@ -303,8 +304,9 @@ impl Table {
                 return;
             }
         };
-        // What was taken from a head, if it was there.
-        let Some(before) = self.take_from(At::Head(at), id) else { return };
+        let place = self.heads.get(at).and_then(|head| head.rows.find(id));
+        let before = place.and_then(|place| self.take_from(At::Head(at, place), id));
+        let Some(before) = before else { return };
         self.sides.changed(Some(&before), None);
         self.uuids.remove(id, head);
         self.places.unname(head);
@@ -553,7 +555,7 @@ impl Table {
             match self.places.get(place) {
                 Moved::Gone => return None,
                 Moved::Head(at) => {
-                    return self.heads.get(at)?.rows.get(id).map(|_| At::Head(at));
+                    return self.heads.get(at)?.rows.find(id).map(|place| At::Head(at, place));
                 }
                 Moved::Part(at) => {
                     return self.parts.get(at)?.find(id).map(|row| At::Part(at, row));
@@ -579,8 +581,8 @@ impl Table {
 
     fn take_from(&mut self, at: At, id: JobId) -> Option<Arc<Job>> {
         match at {
-            At::Head(at) => {
-                let row = self.heads.get_mut(at)?.remove(id)?;
+            At::Head(at, place) => {
+                let row = self.heads.get_mut(at)?.remove(place)?;
                 self.drop_if_empty(at);
                 self.tally_out(&row.job.kind, row.job.state(), row.job.expire_time());
                 Some(row.job)

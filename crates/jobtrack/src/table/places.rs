@@ -2,6 +2,7 @@
 //! entries of the uuid table follow only when their jobs change.
 
 use super::codes::RowId;
+use super::rows::InRows;
 use super::uuids::PlaceId;
 
 /// Where a place is by now.
@@ -22,7 +23,7 @@ pub(super) enum Moved {
 /// Where a living row is.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum At {
-    Head(usize),
+    Head(usize, InRows),
     Part(usize, RowId),
 }
 

@@ -63,6 +63,13 @@ pub(crate) struct Rows {
     job_bytes: usize,
 }
 
+/// Where a row is among others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InRows {
+    chunk: usize,
+    index: usize,
+}
+
 #[derive(Debug, Clone)]
 struct Chunk {
     /// A copy of the first row's id, so that finding a chunk does not open every chunk on the way.
@@ -168,31 +175,51 @@ impl Rows {
     }
 
     pub(crate) fn get(&self, id: JobId) -> Option<&Row> {
-        let chunk = self.chunks.get(self.chunk_of(id)?)?;
-        chunk.rows.get(chunk.find(id).ok()?).map(|entry| &entry.row)
+        self.at(self.find(id)?)
+    }
+
+    /// Where the row of this id is, until one is put in or taken out.
+    pub(crate) fn find(&self, id: JobId) -> Option<InRows> {
+        let chunk = self.chunk_of(id)?;
+        let index = self.chunks.get(chunk)?.find(id).ok()?;
+        Some(InRows { chunk, index })
+    }
+
+    /// The row at this place.
+    pub(crate) fn at(&self, place: InRows) -> Option<&Row> {
+        self.chunks.get(place.chunk)?.rows.get(place.index).map(|entry| &entry.row)
+    }
+
+    /// Puts the row in place of the one of the same id, which is at this place, and returns that.
+    pub(crate) fn replace(&mut self, place: InRows, row: Row) -> Option<Row> {
+        self.replace_entry(place, Entry::of(row))
+    }
+
+    fn replace_entry(&mut self, place: InRows, entry: Entry) -> Option<Row> {
+        let slot = self.chunks.get_mut(place.chunk)?.rows_mut().get_mut(place.index)?;
+        self.job_bytes += entry.job_bytes as usize;
+        let before = std::mem::replace(slot, entry);
+        self.job_bytes -= before.job_bytes as usize;
+        Some(before.row)
     }
 
     /// Puts the row in and returns the one that it replaces.
     pub(crate) fn put(&mut self, row: Row) -> Option<Row> {
         let entry = Entry::of(row);
-        let id = entry.id;
-        self.job_bytes += entry.job_bytes as usize;
+        let (id, job_bytes) = (entry.id, entry.job_bytes as usize);
         // An id before every other goes into the first chunk.
         let at = self.chunk_of(id).unwrap_or(0);
         let is_last = at + 1 >= self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(at) else {
             self.chunks.extend(Chunk::of(vec![entry]));
-            self.len = 1;
+            (self.len, self.job_bytes) = (1, job_bytes);
             return None;
         };
         match chunk.find(id) {
-            Ok(index) => {
-                let before = std::mem::replace(chunk.rows_mut().get_mut(index)?, entry);
-                self.job_bytes -= before.job_bytes as usize;
-                Some(before.row)
-            }
+            Ok(index) => self.replace_entry(InRows { chunk: at, index }, entry),
             Err(index) => {
                 self.len += 1;
+                self.job_bytes += job_bytes;
                 let is_full = chunk.rows.len() >= CHUNK_ROWS;
                 // Most ids are of version 7 and come in order: the full last chunk stays full.
                 if is_full && is_last && index == chunk.rows.len() {
@@ -211,11 +238,13 @@ impl Rows {
         }
     }
 
-    /// Takes the row out.
-    pub(crate) fn remove(&mut self, id: JobId) -> Option<Row> {
-        let at = self.chunk_of(id)?;
+    /// Takes out the row at this place.
+    pub(crate) fn remove(&mut self, place: InRows) -> Option<Row> {
+        let InRows { chunk: at, index } = place;
         let chunk = self.chunks.get_mut(at)?;
-        let index = chunk.find(id).ok()?;
+        if index >= chunk.rows.len() {
+            return None;
+        }
         let rows = chunk.rows_mut();
         let Entry { row, job_bytes, .. } = rows.remove(index);
         self.len -= 1;

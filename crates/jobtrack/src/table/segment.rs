@@ -233,7 +233,7 @@ impl Segment {
 
     fn set_column(&mut self, field: &Field, set: &[(RowId, ValueRef<'_>)]) {
         if let Some(index) = field.index() {
-            let column = Column::build(field.field_type(), self.len(), set, None);
+            let column = Column::build(field.field_type(), self.len(), set);
             self.columns[index] = Arc::new(column);
         }
         self.common = Common::of(&self.columns);
@@ -560,9 +560,8 @@ impl Merge {
             }
         }
         texts.sort_unstable_by_key(|(row, _)| *row);
-        let set: Vec<(RowId, ValueRef<'_>)> =
-            texts.iter().map(|(row, text)| (*row, ValueRef::Text(text))).collect();
-        Column::build(FieldType::Text, self.from.len(), &set, None)
+        let set: Vec<(RowId, &str)> = texts.iter().map(|(row, text)| (*row, &**text)).collect();
+        Column::build_texts(self.from.len(), &set)
     }
 }
 
@@ -664,12 +663,12 @@ fn parting<'a>(field: &Field, states: &'a [State]) -> Option<&'a [State]> {
 
 /// The column of a fixed field that holds texts.
 fn build_texts(field: &Field, rows: &[Row]) -> Column {
-    let mut set: Vec<(RowId, ValueRef<'_>)> = Vec::with_capacity(rows.len());
-    set.extend(rows.iter().zip(0..).filter_map(|(row, id)| {
-        let value = field.value(&row.job)?;
-        Some((id, value))
+    let mut set: Vec<(RowId, &str)> = Vec::with_capacity(rows.len());
+    set.extend(rows.iter().zip(0..).filter_map(|(row, id)| match field.value(&row.job) {
+        Some(ValueRef::Text(text)) => Some((id, text)),
+        _ => None,
     }));
-    Column::build(field.field_type(), rows.len(), &set, None)
+    Column::build_texts(rows.len(), &set)
 }
 
 type LabelColumns = (Box<[(Text, Column)]>, Codes, Box<[Box<[u32]>]>);
@@ -680,7 +679,7 @@ const NAMES_COMPARED: usize = 6;
 fn build_labels(rows: &[Row]) -> LabelColumns {
     let mut names: Vec<&str> = Vec::new();
     let mut number_of: FastMap<&str, u32> = FastMap::default();
-    let mut values: Vec<Vec<(RowId, ValueRef<'_>)>> = Vec::new();
+    let mut values: Vec<Vec<(RowId, &str)>> = Vec::new();
     // The numbers of each row's labels, row after row.
     let mut numbers: Vec<u32> = Vec::with_capacity(rows.len());
     for (row, id) in rows.iter().zip(0..) {
@@ -693,7 +692,7 @@ fn build_labels(rows: &[Row]) -> LabelColumns {
                     count(names.len()) - 1
                 })
             });
-            values[number as usize].push((id, ValueRef::Text(value)));
+            values[number as usize].push((id, value));
             numbers.push(number);
         }
     }
@@ -713,7 +712,7 @@ fn build_labels(rows: &[Row]) -> LabelColumns {
     };
     let codes: Vec<u16> = rows.iter().map(set_of).collect();
     let column = |number: &usize| {
-        let column = Column::build(FieldType::Text, rows.len(), &values[*number], None);
+        let column = Column::build_texts(rows.len(), &values[*number]);
         (names[*number].into(), column)
     };
     (in_order.iter().map(column).collect(), Codes::build(&codes), sets.list.into())

@@ -63,15 +63,16 @@ impl Texts {
         }
         // What was put in were whole texts, so that they are UTF-8 again.
         let bytes = String::from_utf8(bytes).unwrap_or_default();
-        let found = found.into_iter();
-        let mut found: Vec<(&str, usize, usize)> = found
-            .map(|(range, part, index)| (bytes.get(range).unwrap_or(""), part, index))
-            .collect();
+        let found = found.into_iter().map(|(range, part, index)| {
+            let text = bytes.get(range).unwrap_or("");
+            ((beginning(text), text), part, index)
+        });
+        let mut found: Vec<_> = found.collect();
         // Each part is sorted already, which the sort makes use of.
         found.sort_by_key(|(text, ..)| *text);
         let mut new: Vec<_> = parts.iter().map(|texts| vec![u16::MAX; texts.len()]).collect();
         let mut merged: Vec<&str> = Vec::new();
-        for (text, part, index) in found {
+        for ((_, text), part, index) in found {
             if merged.last() != Some(&text) {
                 merged.push(text);
             }
@@ -81,6 +82,14 @@ impl Texts {
         }
         (Texts::build(merged.into_iter()), new)
     }
+}
+
+/// The first bytes of a text in one word, by which two texts are mostly told apart sooner than by going
+/// where they stand.
+pub(crate) fn beginning(text: &str) -> u64 {
+    let mut first = [0; 8];
+    first.iter_mut().zip(text.as_bytes()).for_each(|(byte, own)| *byte = *own);
+    u64::from_be_bytes(first)
 }
 
 /// All texts split into form and digits.

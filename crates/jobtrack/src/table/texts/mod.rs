@@ -19,6 +19,7 @@ mod signature;
 use std::cmp::Ordering;
 use std::ops::Range;
 
+pub(crate) use build::beginning;
 pub(crate) use matching::TextTest;
 use run::{Entry, Run, Runs};
 use shape::Shapes;
