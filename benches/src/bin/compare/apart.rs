@@ -151,7 +151,7 @@ mod tests {
         for line in [records, image] {
             assert!(line.floor_p50_ns < line.jobtrack_p50_ns, "{line:?}");
         }
-        assert_eq!(line.sqlite_p50_ns, None);
+        assert_eq!(records.sqlite_p50_ns, None);
     }
 
     // One test of memory, and so a process: what one has freed would be given to the other.

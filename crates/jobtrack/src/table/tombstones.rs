@@ -49,7 +49,7 @@ impl Tombstones {
 
     /// All of them, whether their time is up or not, with the keys of their records.
     pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &Tombstone)> {
-        self.by_key.iter().map(|(key, tombstone)| (*key, tombstone))
+        self.by_key.iter()
     }
 
     pub(crate) fn put(&mut self, key: u64, tombstone: Tombstone) {
@@ -198,6 +198,12 @@ impl ByKey {
             self.pieces.remove(&(key / PIECE));
         }
         Some(removed)
+    }
+
+    /// All of them with their keys, in order of key.
+    fn iter(&self) -> impl Iterator<Item = (u64, &Tombstone)> {
+        let each = self.pieces.iter().flat_map(|(n, piece)| (n * PIECE..).zip(&piece.slots));
+        each.filter_map(|(key, slot)| Some((key, slot.as_ref()?)))
     }
 
     /// Those of these keys, in order of key.
