@@ -23,6 +23,17 @@ const FOUND: &[&[[u8; 4]]] = &[
         [85, 0, 92, 0],
         [125, 118, 0, 17],
     ],
+    // A uuid is asked for whose last child has expired, within a second after the archive was asked.
+    &[
+        [225, 7, 0, 62],
+        [175, 2, 0, 100],
+        [120, 0, 39, 17],
+        [10, 0, 60, 0],
+        [14, 0, 0, 0],
+        [185, 0, 90, 0],
+        [89, 0, 29, 0],
+        [175, 163, 0, 28],
+    ],
 ];
 
 #[test]

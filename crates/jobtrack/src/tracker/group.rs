@@ -578,7 +578,7 @@ impl<'a> Group<'a> {
     }
 
     fn check_free(&mut self, id: JobId) -> Result<()> {
-        self.bury_expired_children(id);
+        self.bury_expired_children(id)?;
         match self.find(id) {
             Ok(_) => Err(Error::new(ErrorKind::AlreadyExists, "a job has this uuid already")),
             Err(error) if error.kind() == ErrorKind::Gone => Err(Error::new(

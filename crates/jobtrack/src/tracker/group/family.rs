@@ -62,11 +62,11 @@ impl Group<'_> {
     }
 
     /// Takes out the children of a job that is gone, if nobody sees any of them any more either: they
-    /// may have ended within this very commit.
-    pub(super) fn bury_expired_children(&mut self, parent: JobId) {
+    /// may have ended within this very commit. An error if nothing but the archive keeps them.
+    pub(super) fn bury_expired_children(&mut self, parent: JobId) -> Result<()> {
         let has_none = self.children(parent).total() == 0;
-        if has_none || self.find(parent).is_ok() || !matches!(self.removals, Removals::All) {
-            return;
+        if has_none || self.find(parent).is_ok() {
+            return Ok(());
         }
         let table = self.table;
         for id in table.sides.families.children(parent, None).take(COMMIT_COMMANDS) {
@@ -74,7 +74,10 @@ impl Group<'_> {
                 continue;
             };
             if !job.is_expired(self.now.engine) || self.is_unsettled(id) {
-                return;
+                return Ok(());
+            }
+            if matches!(self.removals, Removals::None(_)) {
+                continue;
             }
             let of_group = self.plan.touched.get(&id).map(Touched::place);
             let Some(place) = of_group.or_else(|| table.row(id).map(Place::of)) else { continue };
@@ -83,6 +86,10 @@ impl Group<'_> {
             self.plan.swept_until = self.plan.swept_until.max(job.expire_time());
             self.plan.swept += 1;
             self.bury(&job, place, false);
+        }
+        match &self.removals {
+            Removals::None(error) => Err(error.clone()),
+            Removals::All | Removals::Asked => Ok(()),
         }
     }
 
