@@ -175,6 +175,12 @@ impl<'m> Player<'m> {
         if writes && (self.machine.has_lost_power() || self.is_dark) {
             // What was on its way may be there, or not.
             self.possible.push(self.model.clone());
+            // A bulk is several commits, and in the later ones children follow whom the earlier ones
+            // have ended.
+            let mut followed = self.model.clone();
+            if what == 24 && followed.follow(self.tracker.now()) {
+                self.possible.push(followed);
+            }
             self.come_back(Stop::Crashed, a, b);
             self.is_dark = false;
         } else if changes {
