@@ -49,14 +49,15 @@ fn fill(kind: Kind, disk: &Path, seed: u64) -> Tally {
     };
     let tracker = open();
     let mut known: Vec<(JobId, String)> = Vec::new();
-    let mut create = |tracker: &Tracker, known: &mut Vec<(JobId, String)>| {
-        let message = "x".repeat(1 + random.below(4_000) as usize);
+    let create = |tracker: &Tracker, known: &mut Vec<(JobId, String)>, length: usize| {
+        let message = "x".repeat(length);
         let job = NewJob { message: message.clone(), ..NewJob::default() };
         tracker.create(job).map(|job| known.push((job.uuid, message)))
     };
-    let error = loop {
-        if let Err(error) = create(&tracker, &mut known) {
-            break error;
+    let (error, length) = loop {
+        let length = 1 + random.below(4_000) as usize;
+        if let Err(error) = create(&tracker, &mut known, length) {
+            break (error, length);
         }
     };
     let kinds: &[ErrorKind] = match kind.recovers_from_full {
@@ -67,8 +68,8 @@ fn fill(kind: Kind, disk: &Path, seed: u64) -> Tally {
     assert!(known.len() > 500, "{} jobs until the disk was full", known.len());
     all_are_there(&tracker, &known);
 
-    // Refused again, as clearly, and reads go on.
-    let again = create(&tracker, &mut known).err().map(|error| error.kind());
+    // Refused again, as clearly, and reads go on. A smaller one might find room.
+    let again = create(&tracker, &mut known, length).err().map(|error| error.kind());
     let expected = [ErrorKind::StoreFull, ErrorKind::Unsettled, ErrorKind::OutcomeUnknown];
     assert!(again.is_some_and(|kind| expected.contains(&kind)), "{again:?}");
     all_are_there(&tracker, &known);
@@ -81,7 +82,7 @@ fn fill(kind: Kind, disk: &Path, seed: u64) -> Tally {
         tracker = open();
         tally.add("opened again", 1);
     }
-    create(&tracker, &mut known).unwrap_or_else(|error| panic!("with room again: {error}"));
+    create(&tracker, &mut known, length).unwrap_or_else(|error| panic!("with room again: {error}"));
     drop(tracker);
     all_are_there(&open(), &known);
     tally.add("full disks", 1);
