@@ -533,6 +533,8 @@ pub(crate) struct Opened {
     epoch: u64,
     was_clean: bool,
     jobs: u64,
+    /// Whether they come from the image that the last tracker left when it closed.
+    from_image: bool,
     expired: u64,
     lost: u64,
     /// Seconds since it was last open.
