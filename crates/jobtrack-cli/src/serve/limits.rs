@@ -42,7 +42,7 @@ pub(crate) struct LimitArguments {
     query_rows: u64,
 
     /// From how many jobs on a server that stops leaves an image of them in the store's folder, which
-    /// opens some ten times faster
+    /// opens several times faster
     #[arg(long, default_value_t = jobtrack::Options::default().image_from, value_name = "N")]
     pub(super) image_from: usize,
 }

@@ -102,7 +102,7 @@ pub struct Options {
     /// How the store is opened.
     pub opening: Opening,
     /// From how many jobs on [`close`](Tracker::close) leaves an image of all of them, from which they
-    /// are opened some ten times faster than from their records; ten thousand. Only a store with a
+    /// are opened several times faster than from their records; ten thousand. Only a store with a
     /// [folder](crate::Store::folder) has a place for it. `usize::MAX` for never.
     pub image_from: usize,
     /// How long leases last, and what becomes of jobs whose worker was lost.
