@@ -30,6 +30,8 @@ GET = b"GET /v1/counts HTTP/1.1\r\nhost: localhost\r\n\r\n"
 # other things may take longer than the second that is promised.
 SHUT_OUT = 10.0
 WATCHERS = 1_000
+# So many requests beside one attack may meet a connection that is reset.
+MOST_AGAIN = 2
 # Clients that keep the server busy without being refused.
 FILLING = 16
 
@@ -71,16 +73,27 @@ class GoodClient(threading.Thread):
     def __init__(self, server):
         super().__init__()
         self.server, self.over = server, threading.Event()
-        self.times, self.failed = [], []
+        self.times, self.failed, self.again = [], [], 0
 
     def run(self):
         while not self.over.wait(0.1):
             began = time.monotonic()
             try:
-                self.server.call("GET", "/v1/jobs?max_records=5&fields=uuid,state")
+                self.ask()
             except (OSError, AssertionError, ValueError) as error:
                 self.failed.append(repr(error))
             self.times.append(time.monotonic() - began)
+
+    def ask(self):
+        """Once more where the connection was reset, as clients do that only read."""
+        try:
+            self.call()
+        except ConnectionResetError:
+            self.again += 1
+            self.call()
+
+    def call(self):
+        self.server.call("GET", "/v1/jobs?max_records=5&fields=uuid,state")
 
     def __enter__(self):
         self.start()
@@ -92,6 +105,9 @@ class GoodClient(threading.Thread):
 
     def report(self, name: str, more: str = ""):
         assert not self.failed, (name, self.failed[:3])
+        # When thousands connect at once the system answers by cookies, and resets whom it cannot place.
+        assert self.again <= MOST_AGAIN, (name, self.again)
+        more += f", {self.again} of them once more" if self.again else ""
         assert self.times and max(self.times) < SHUT_OUT, (name, self.times)
         longest = max(self.times) * 1000
         print(f"ok {longest:6.0f} ms  {name}: {len(self.times)} good requests{more}", flush=True)
