@@ -105,7 +105,7 @@ class GoodClient(threading.Thread):
 
     def report(self, name: str, more: str = ""):
         assert not self.failed, (name, self.failed[:3])
-        # When thousands connect at once the system answers by cookies, and resets whom it cannot place.
+        # When thousands connect at once the system answers by cookies, and may reset whom it cannot place.
         assert self.again <= MOST_AGAIN, (name, self.again)
         more += f", {self.again} of them once more" if self.again else ""
         assert self.times and max(self.times) < SHUT_OUT, (name, self.times)
